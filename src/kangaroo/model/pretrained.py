@@ -1,0 +1,29 @@
+"""What all our networks share with transformers: how they are initialised, saved, split and served."""
+
+import torch
+from torch import nn
+from transformers.modeling_utils import PreTrainedModel
+
+from kangaroo.model.configuration import KangarooConfig
+
+
+class KangarooPreTrainedModel(PreTrainedModel):
+    """The flags by which transformers and vLLM know what these networks can do."""
+
+    config_class = KangarooConfig
+    base_model_prefix = "model"
+    input_modalities = ("video", "text")
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["VisionBlock", "LlamaDecoderLayer"]
+    _skip_keys_device_placement = ["past_key_values"]
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """Let transformers initialise what it knows; a module with parameters of its own has `init_own_weights`."""
+        super()._init_weights(module)
+        if hasattr(module, "init_own_weights"):
+            module.init_own_weights()
