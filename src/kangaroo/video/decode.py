@@ -1,27 +1,207 @@
 """Read the frames of a film that a sampler wants, at the size that the model sees.
 
+A file is read twice: first its packets alone, for the times of all frames; then, by the plan made from them,
+the few stretches that hold a wanted frame. Memory grows with the frames wanted, not with the film.
 Axes: frame, height, width.
 """
 
-from enum import StrEnum
+from dataclasses import dataclass, replace
 
+import numpy as np
+from jaxtyping import Float64
+
+from kangaroo.errors import VideoError
+from kangaroo.video.container import IMAGE_DEMUXERS, open_container
 from kangaroo.video.frames import Frames
+from kangaroo.video.info import promised_duration_s
+from kangaroo.video.pictures import array_frame, array_times, decode_picture, folder_times, is_folder, list_pictures
+from kangaroo.video.plan import DecodePlan, choose_frames, make_plan
+from kangaroo.video.runs import Decoded, RunDecoder, SeekError, from_start
 from kangaroo.video.sampler import FrameSampler
+from kangaroo.video.scale import Resize, Scaler, transfer_of
 from kangaroo.video.source import VideoSource
+from kangaroo.video.timeline import Timeline, read_timeline
+
+__all__ = ["FramePlan", "Resize", "plan_frames", "read_frames"]
+
+_SHORTFALL = 0.97  # a film that ends before this share of what its header promises was cut off
 
 
-class Resize(StrEnum):
-    """How a picture comes to the model's size.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FramePlan:
+    """Which frames would be seen.
 
-    STRETCH scales both sides on their own, PAD keeps the shown aspect and fills the rest with black.
+    Attributes:
+        times_s: When each frame that would be seen appears, in seconds since the film's first frame.
+        duration_s: How long the film is on screen; 0 for an image.
+        num_frames: Frames in the film.
+        num_decoded: Frames that must be decoded to see the wanted ones.
+        notes: What a reader should know of these times.
     """
 
-    STRETCH = "stretch"
-    PAD = "pad"
+    times_s: Float64[np.ndarray, " frame"]
+    duration_s: float
+    num_frames: int
+    num_decoded: int
+    notes: tuple[str, ...] = ()
 
 
 def read_frames(
     source: VideoSource, sampler: FrameSampler, *, size_px: int | tuple[int, int], resize: Resize = Resize.STRETCH
 ) -> Frames:
-    """Return the wanted frames (being built)."""
-    raise NotImplementedError
+    """Return the frames on screen at the sampler's times, each once, with their true times.
+
+    Times count from the film's first frame. An image is one frame at 0 s, whatever the sampler says.
+
+    >>> read_frames(VideoSource("film.mp4"), FrameSampler(num_frames=8), size_px=448).times_s
+
+    Args:
+        source: The film.
+        sampler: Picks the times.
+        size_px: Side of a square, or (height, width).
+        resize: How the picture comes to that size.
+
+    Raises:
+        VideoError: The film is missing or not one frame of it can be read. What can be read only in part is
+            returned with a note.
+        OptionError: The sampler's clip starts after the film's end.
+    """
+    look = _Look(sampler=sampler, size_px=size_px, resize=resize)
+    with source.fetched() as local:
+        if isinstance(local.value, Frames):
+            return look.at_arrays(local.value)
+        if is_folder(local):
+            return look.at_folder(local)
+        if _is_image(local):
+            return look.at_image(local)
+        return look.at_film(local)
+
+
+def plan_frames(source: VideoSource, sampler: FrameSampler) -> FramePlan:
+    """Return which frames `read_frames` would give; no picture is decoded for it.
+
+    Raises:
+        VideoError: The film is missing or cannot be read.
+        OptionError: The sampler's clip starts after the film's end.
+    """
+    with source.fetched() as local:
+        if isinstance(local.value, Frames) or is_folder(local):
+            if isinstance(local.value, Frames):
+                shown_s, duration_s = array_times(local.value)
+            else:
+                shown_s, duration_s = folder_times(local, len(list_pictures(local)))
+            times_s = shown_s[choose_frames(sampler, shown_s, duration_s)]
+            return FramePlan(times_s=times_s, duration_s=duration_s, num_frames=len(shown_s), num_decoded=len(times_s))
+        if _is_image(local):
+            return FramePlan(times_s=np.zeros(1), duration_s=0.0, num_frames=1, num_decoded=1)
+        timeline = _timeline(local)
+        plan = make_plan(timeline, sampler)
+        return FramePlan(
+            times_s=plan.times_s,
+            duration_s=timeline.duration_s,
+            num_frames=len(timeline.shown),
+            num_decoded=plan.num_decoded,
+            notes=(*timeline.notes, *_clip_notes(sampler, timeline.duration_s)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """How a film is looked at, whatever kind of film it is."""
+
+    sampler: FrameSampler
+    size_px: int | tuple[int, int]
+    resize: Resize
+
+    def at_arrays(self, frames: Frames) -> Frames:
+        shown_s, duration_s = array_times(frames)
+        chosen = choose_frames(self.sampler, shown_s, duration_s)
+        scaler = self._scaler()
+        pixels = np.stack([scaler.pixels(array_frame(frames, index)) for index in chosen])
+        notes = (*frames.notes, *_clip_notes(self.sampler, duration_s))
+        return Frames(pixels=pixels, times_s=shown_s[chosen], notes=notes)
+
+    def at_folder(self, source: VideoSource) -> Frames:
+        pictures = list_pictures(source)
+        shown_s, duration_s = folder_times(source, len(pictures))
+        read, times_s, notes = [], [], list(_clip_notes(self.sampler, duration_s))
+        for index in choose_frames(self.sampler, shown_s, duration_s):
+            try:
+                read.append(self.at_image(VideoSource(pictures[index])))
+                times_s.append(shown_s[index])
+                notes += [f"{pictures[index].name}: {note}" for note in read[-1].notes]
+            except VideoError as error:
+                notes.append(f"left out: {error}")
+        if not read:
+            raise VideoError(f"{source.name}: no image of the folder can be read; the first: {notes[-1]}")
+        pixels = np.concatenate([picture.pixels for picture in read])
+        return Frames(pixels=pixels, times_s=np.array(times_s), notes=tuple(notes))
+
+    def at_image(self, source: VideoSource) -> Frames:
+        frame, aspect, notes = decode_picture(source)
+        pixels = self._scaler(pixel_aspect=aspect).pixels(frame)
+        return Frames(pixels=pixels[None], times_s=np.zeros(1), notes=notes)
+
+    def at_film(self, source: VideoSource) -> Frames:
+        timeline = _timeline(source)
+        plan = make_plan(timeline, self.sampler)
+        try:
+            decoded = self._decode(source, timeline, plan)
+        except SeekError:
+            plan = from_start(plan)
+            decoded = self._decode(source, timeline, plan)
+        if decoded.missing and plan.runs[0].first > 0:
+            decoded = self._decode(source, timeline, from_start(plan))
+        if not decoded.pixels:
+            raise VideoError(f"{source.name}: not one of {len(plan.packets)} wanted frames can be decoded")
+        packets = sorted(decoded.pixels, key=lambda packet: timeline.times_s[packet])
+        notes = (*timeline.notes, *_clip_notes(self.sampler, timeline.duration_s), *_damage_notes(decoded))
+        return Frames(
+            pixels=np.stack([decoded.pixels[packet] for packet in packets]),
+            times_s=timeline.times_s[packets],
+            notes=notes,
+        )
+
+    def _decode(self, source: VideoSource, timeline: Timeline, plan: DecodePlan) -> Decoded:
+        with open_container(source) as (container, stream):
+            context = stream.codec_context
+            context.thread_type = "AUTO"
+            scaler = self._scaler(
+                pixel_aspect=float(stream.sample_aspect_ratio or 1), transfer=transfer_of(context.color_trc)
+            )
+            return RunDecoder(container, stream, timeline, scaler).decode(plan.runs)
+
+    def _scaler(self, *, pixel_aspect: float = 1.0, transfer: str | None = None) -> Scaler:
+        return Scaler(size_px=self.size_px, resize=self.resize, pixel_aspect=pixel_aspect, transfer=transfer)
+
+
+def _is_image(source: VideoSource) -> bool:
+    with open_container(source) as (container, _):
+        return container.format.name in IMAGE_DEMUXERS
+
+
+def _timeline(source: VideoSource) -> Timeline:
+    with open_container(source) as (container, stream):
+        promised_s = promised_duration_s(container, stream)
+        timeline = read_timeline(container, stream, name=source.name)
+    if promised_s is not None and timeline.duration_s < promised_s * _SHORTFALL and not timeline.is_repaired:
+        note = f"the file is cut off: {timeline.duration_s:.1f} s of {promised_s:.1f} s can be read"
+        timeline = replace(timeline, notes=(*timeline.notes, note))
+    return timeline
+
+
+def _clip_notes(sampler: FrameSampler, duration_s: float) -> tuple[str, ...]:
+    if sampler.end_s is None or sampler.end_s <= duration_s + 0.5:
+        return ()
+    return (f"the film ends at {duration_s:.1f} s, before the clip's end at {sampler.end_s:g} s",)
+
+
+def _damage_notes(decoded: Decoded) -> tuple[str, ...]:
+    notes = []
+    if decoded.num_errors:
+        notes.append(f"{decoded.num_errors} damaged parts of the film could not be decoded")
+    if decoded.num_damaged:
+        notes.append(f"{decoded.num_damaged} frames are damaged")
+    if decoded.missing:
+        notes.append(f"{len(decoded.missing)} wanted frames could not be decoded and are left out")
+    return tuple(notes)

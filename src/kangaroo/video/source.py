@@ -4,6 +4,7 @@ A `VideoSource` is a value: making one reads nothing. `open` tells what the film
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from kangaroo.errors import VideoError
+from kangaroo.errors import OptionError, VideoError
 from kangaroo.video.frames import Frames
 
 _NAME_LENGTH = 120
@@ -70,10 +71,16 @@ class VideoSource:
         value: A path to a file or to a folder of images, an http(s), file or data URL, the bytes of a file, or
             `Frames`.
         folder_fps: Images a second in a folder, whose files carry no times.
+        label: What messages call the film, where its value says little (an upload's bytes).
     """
 
     value: str | Path | bytes | Frames
     folder_fps: float = 1.0
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.folder_fps) and self.folder_fps > 0):
+            raise OptionError(f"folder_fps is {self.folder_fps:g}; give a rate above 0")
 
     @classmethod
     def from_arrays(
@@ -101,6 +108,8 @@ class VideoSource:
     @property
     def name(self) -> str:
         """What messages call this film; never its bytes."""
+        if self.label is not None:
+            return self.label
         if isinstance(self.value, bytes):
             return f"<{len(self.value)} bytes>"
         if isinstance(self.value, Frames):
@@ -152,9 +161,9 @@ class VideoSource:
 
         if self.is_url:
             with fetch_to_file(str(self.value)) as path:
-                yield replace(self, value=path)
+                yield replace(self, value=path, label=self.name)
         elif isinstance(self.value, str) and self.value[:5].lower() == "data:":
-            yield replace(self, value=decode_data_url(self.value))
+            yield replace(self, value=decode_data_url(self.value), label=self.name)
         else:
             yield self
 

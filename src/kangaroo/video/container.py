@@ -1,0 +1,117 @@
+"""Open a film with FFmpeg, and nothing but that film.
+
+FFmpeg knows formats that are lists of other files (concat scripts, playlists) or reach the network. Three
+fences keep a file from opening anything else: FFmpeg never sees a path, only an open Python file without a
+name; only the demuxers of ALLOWED_DEMUXERS may read it; no protocol is allowed inside it.
+"""
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import unquote, urlsplit
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from kangaroo.errors import VideoError
+from kangaroo.video.frames import Frames
+from kangaroo.video.source import VideoSource
+
+IMAGE_DEMUXERS = ("bmp_pipe", "gem_pipe", "jpeg_pipe", "jpegxl_pipe", "pam_pipe", "pbm_pipe", "pgm_pipe", "png_pipe",
+                  "ppm_pipe", "qoi_pipe", "tiff_pipe", "webp_pipe", "j2k_pipe", "exr_pipe", "hdr_pipe")  # fmt: skip
+FILM_DEMUXERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "gif", "apng", "h264",
+                 "hevc", "vvc", "obu", "av1", "ivf", "m4v", "mpegvideo", "mjpeg", "nut", "mxf", "dv", "vc1", "rm",
+                 "yuv4mpegpipe", "h263", "wtv", "jpegxl_anim")  # fmt: skip
+AUDIO_DEMUXERS = ("mp3", "wav", "flac", "aac", "aiff", "amr", "caf")  # read only to say that they hold no picture
+ALLOWED_DEMUXERS = FILM_DEMUXERS + IMAGE_DEMUXERS + AUDIO_DEMUXERS
+
+_OPTIONS = {"format_whitelist": ",".join(ALLOWED_DEMUXERS), "protocol_whitelist": "none"}
+_BUFFER_BYTES = 1 << 18
+
+
+def local_path(source: VideoSource) -> Path:
+    """Return the path of a source that is a path or file URL.
+
+    Raises:
+        VideoError: Nothing is there, or the scheme is not one that is read.
+    """
+    text = os.fspath(source.value) if isinstance(source.value, Path) else str(source.value)
+    if text[:7].lower() == "file://":
+        text = unquote(urlsplit(text).path)
+    elif "://" in text:
+        scheme = text.partition("://")[0]
+        raise VideoError(f"{source.name}: {scheme!r} URLs are not read; give a file, or an http, https or data URL")
+    path = Path(text).expanduser()
+    try:
+        missing = not path.exists()
+    except (OSError, ValueError) as error:  # too long a name, a zero byte
+        raise VideoError(f"{source.name}: not a usable path ({error})") from None
+    if missing:
+        raise VideoError(f"{source.name}: no such file or folder")
+    return path
+
+
+@contextmanager
+def open_container(source: VideoSource) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Lend the open container and its main video stream. The source is a file or bytes.
+
+    Raises:
+        VideoError: It cannot be read, or holds no moving or still picture.
+    """
+    assert not isinstance(source.value, Frames), "frames at hand need no container"
+    with _binary(source) as file:
+        head = file.read(4096)
+        file.seek(0)
+        if not head:
+            raise VideoError(f"{source.name}: the file is empty (0 bytes)")
+        try:
+            container = av.open(file, "r", options=_OPTIONS, buffer_size=_BUFFER_BYTES, metadata_errors="replace")
+        except av.FFmpegError as error:
+            raise VideoError(f"{source.name}: {_why_not(head, error)}") from None
+        with container:
+            yield container, _video_stream(container, source.name)
+
+
+def _binary(source: VideoSource) -> Any:
+    if isinstance(source.value, bytes):
+        return nullcontext(io.BytesIO(source.value))
+    path = local_path(source)
+    if not path.is_file():
+        raise VideoError(f"{source.name}: neither a file nor a folder")
+    try:
+        return _unnamed(path)
+    except OSError as error:
+        raise VideoError(f"{source.name}: cannot be opened ({error.strerror})") from None
+
+
+def _unnamed(path: Path) -> BinaryIO:
+    # opened by number: the file's `name` is then no path, so FFmpeg cannot guess from an ending that may be wrong
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC), "rb")
+
+
+def _video_stream(container: InputContainer, name: str) -> VideoStream:
+    pictures = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not pictures:
+        heard = " (only sound)" if container.streams.audio else ""
+        raise VideoError(f"{name}: the file holds no video{heard}")
+    stream = next((s for s in pictures if s.disposition & Disposition.default), pictures[0])
+    if stream.codec_context is None:
+        raise VideoError(f"{name}: this FFmpeg has no decoder for its video")
+    return stream
+
+
+def _why_not(head: bytes, error: av.FFmpegError) -> str:
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"#extm3u", b"ffconcat", b"<?xml", b"<mpd", b"[playlist]", b"<svg", b"<!doctype", b"<html")):
+        return "a text file that refers to other files is not read; give the video itself"
+    if b"ftyp" in head[:12] or b"moov" in head[:64]:
+        return "the file is cut off or damaged: its index (moov) cannot be read"
+    if not any(byte < 9 for byte in head):
+        return "the file is text, not a video"
+    reason = (error.strerror or "unknown").lower()
+    return f"the file is not a video that can be read, or its header is damaged (FFmpeg: {reason})"
