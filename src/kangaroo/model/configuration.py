@@ -3,7 +3,7 @@
 Transformers' form: nested `vision_config` (the EVA-02 tower) and `text_config` (transformers' Llama).
 """
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import CONFIG_MAPPING, AutoConfig
@@ -82,11 +82,12 @@ class KangarooConfig(PreTrainedConfig):
     """
 
     model_type = "kangaroo"
-    sub_configs = {"vision_config": KangarooVisionConfig, "text_config": AutoConfig}
-    attribute_map = {"image_token_id": "video_token_id"}
+    sub_configs: ClassVar[dict[str, Any]] = {"vision_config": KangarooVisionConfig, "text_config": AutoConfig}
+    attribute_map: ClassVar[dict[str, str]] = {"image_token_id": "video_token_id"}
 
-    vision_config: dict | PreTrainedConfig | None = None
-    text_config: dict | PreTrainedConfig | None = None
+    # a config, its fields as a dict, or None for the published sizes; a config once made
+    vision_config: Any = None
+    text_config: Any = None
     temporal_exponent: Literal["per_entry", "paired"] = "per_entry"
     temporal_theta: float = 10000.0
     patchify: Literal["depthwise", "dense", "average", "none"] = "depthwise"

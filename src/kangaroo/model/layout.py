@@ -84,7 +84,7 @@ class VisualLayout:
         return groups * (self.tokens_per_group + self._marks_per_group) + 2
 
     def tokens(self, num_frames: int) -> list[VisualToken]:
-        """Return the block: `<vi_start>`, each group's placeholders closed by `<eof>`, the last by `<eov>`, `<vi_end>`."""
+        """Return the block: start, each group's placeholders closed by `<eof>`, the last by `<eov>`, end."""
         group = [VisualToken.PATCH] * self.tokens_per_group + [VisualToken.END_OF_FRAME] * self._marks_per_group
         groups = group * self.num_groups(num_frames)
         return [VisualToken.START, *groups[:-1], VisualToken.END_OF_VIDEO, VisualToken.END]

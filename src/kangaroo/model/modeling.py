@@ -6,7 +6,7 @@ Axes: batch, position (in the text), video, frame, token (feature rows of all fi
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from einops import rearrange, reduce
@@ -64,7 +64,7 @@ class KangarooModel(KangarooPreTrainedModel):
     def encode_films(
         self,
         frames: Float[Tensor, "frame 3 height width"],
-        times_s: Float[Tensor, "frame"],
+        times_s: Float[Tensor, " frame"],
         num_frames: Sequence[int],
         *,
         chunk_frames: int | None = None,
@@ -88,7 +88,7 @@ class KangarooModel(KangarooPreTrainedModel):
         return torch.cat(rows)
 
     def _encode_slots(
-        self, frames: Float[Tensor, "frame 3 height width"], times_s: Float[Tensor, "frame"], slots: list[int]
+        self, frames: Float[Tensor, "frame 3 height width"], times_s: Float[Tensor, " frame"], slots: list[int]
     ) -> Float[Tensor, "token width"]:
         first, last = slots[0], slots[-1] + 1
         features = self.vision_tower(frames[first:last])
@@ -122,7 +122,7 @@ class KangarooModel(KangarooPreTrainedModel):
         self,
         pixel_values_videos: Float[Tensor, "video frame 3 height width"] | Sequence[Tensor],
         video_times_s: Float[Tensor, "video frame"] | Sequence[Tensor],
-        **kwargs: Any,
+        **kwargs: Any,  # noqa: ARG002 transformers reads return_dict from it
     ) -> BaseModelOutputWithPooling:
         """Return `pooler_output`: for each film its rows `[token, width]`, ready to take the placeholders' places.
 
@@ -224,7 +224,7 @@ class KangarooModel(KangarooPreTrainedModel):
         rows = None if features is None else torch.cat(list(features.pooler_output))
         if input_ids is not None:
             inputs_embeds = self.embed(input_ids, rows)
-        elif rows is not None:
+        elif inputs_embeds is not None and rows is not None:
             pad = torch.tensor(self.config.video_token_id, device=inputs_embeds.device)
             placeholders = (inputs_embeds == self.get_input_embeddings()(pad)).all(dim=-1)
             inputs_embeds = self.merge(inputs_embeds, rows, placeholders=placeholders)
@@ -247,7 +247,7 @@ class KangarooForConditionalGeneration(KangarooPreTrainedModel, GenerationMixin)
     torch.Size([1, 3, 64])
     """
 
-    _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}
+    _tied_weights_keys: ClassVar[dict[str, str]] = {"lm_head.weight": "model.language_model.embed_tokens.weight"}
 
     def __init__(self, config: KangarooConfig) -> None:
         super().__init__(config)

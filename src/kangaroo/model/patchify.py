@@ -71,10 +71,9 @@ class Patchify(nn.Module):
             )
             return nn.functional.linear(flat, self.conv.weight.flatten(start_dim=1), self.conv.bias)
         weight = rearrange(self.conv.weight.float(), "vision 1 frame tall wide -> frame tall wide vision")
-        places = product(*map(range, self.kernel))
-        folded = sum(windows[:, :, :, frame, row, column] * weight[frame, row, column] for frame, row, column in places)
-        if self.conv.bias is not None:
-            folded = folded + self.conv.bias
+        folded = weight.new_zeros(()) if self.conv.bias is None else self.conv.bias.float()
+        for frame, row, column in product(*map(range, self.kernel)):
+            folded = folded + windows[:, :, :, frame, row, column] * weight[frame, row, column]
         return folded.to(self.conv.weight.dtype)
 
 

@@ -1,5 +1,7 @@
 """What all our networks share with transformers: how they are initialised, saved, split and served."""
 
+from typing import Any, ClassVar
+
 import torch
 from torch import nn
 from transformers.modeling_utils import PreTrainedModel
@@ -12,10 +14,10 @@ class KangarooPreTrainedModel(PreTrainedModel):
 
     config_class = KangarooConfig
     base_model_prefix = "model"
-    input_modalities = ("video", "text")
+    input_modalities: tuple[str, ...] = ("video", "text")
     supports_gradient_checkpointing = True
-    _no_split_modules = ["VisionBlock", "LlamaDecoderLayer"]
-    _skip_keys_device_placement = ["past_key_values"]
+    _no_split_modules: ClassVar[list[str]] = ["VisionBlock", "LlamaDecoderLayer"]
+    _skip_keys_device_placement: ClassVar[list[str]] = ["past_key_values"]
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
@@ -25,5 +27,6 @@ class KangarooPreTrainedModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """Let transformers initialise what it knows; a module with parameters of its own has `init_own_weights`."""
         super()._init_weights(module)
-        if hasattr(module, "init_own_weights"):
-            module.init_own_weights()
+        init_own_weights: Any = getattr(module, "init_own_weights", None)
+        if init_own_weights is not None:
+            init_own_weights()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def temporal_embedding(
-    times_s: Float[Tensor, "frame"], *, width: int, exponent: Literal["per_entry", "paired"], theta: float
+    times_s: Float[Tensor, " frame"], *, width: int, exponent: Literal["per_entry", "paired"], theta: float
 ) -> Float[Tensor, "frame vision"]:
     """Return each frame's vector in float32: entry i is the sine (i even) or cosine (i odd) of t / theta^e.
 

@@ -186,14 +186,14 @@ class VisionMLP(nn.Module):
 
 
 def eager_attention(
-    module: nn.Module,
+    _module: nn.Module,
     query: Float[Tensor, "frame head token width"],
     key: Float[Tensor, "frame head token width"],
     value: Float[Tensor, "frame head token width"],
-    attention_mask: None,
+    _attention_mask: None,
     *,
     scaling: float,
-    **kwargs: Any,
+    **_kwargs: Any,
 ) -> tuple[Float[Tensor, "frame token head width"], Float[Tensor, "frame head token token"]]:
     """Attend step by step, for readers and for tools that want the weights: transformers' `eager`."""
     scores = torch.einsum("fhqw,fhkw->fhqk", query, key) * scaling
