@@ -11,7 +11,6 @@ from enum import StrEnum
 
 import av
 import numpy as np
-from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from jaxtyping import UInt8
@@ -144,10 +143,10 @@ def transfer_of(color_trc: int) -> str | None:
 
 def turn_of(frame: VideoFrame) -> Turn:
     """Return how the frame is to be turned, from its display matrix; odd angles go to the nearest quarter."""
-    matrix = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return Turn()
-    a, b, _, c, d = (float(value) for value in np.frombuffer(bytes(matrix), dtype=np.int32)[:5])
+    a, b, _, c, d = (float(value) for value in np.frombuffer(matrix, dtype=np.int32)[:5])
     mirrored = a * d - b * c < 0
     if mirrored:
         a, b = -a, -b

@@ -65,7 +65,7 @@ def read_timeline(container: InputContainer, stream: VideoStream, *, name: str) 
     pts, dts, lengths, flags, notes = [], [], [], [], []
     for other in container.streams:
         if other is not stream and hasattr(other, "discard"):  # PyAV 15 lacks it
-            other.discard = _DISCARD_ALL
+            other.discard = _DISCARD_ALL  # type: ignore[assignment]
     try:
         for packet in container.demux(stream):
             if packet.size == 0 and packet.pts is None:
@@ -135,7 +135,8 @@ def _repair(
     breaks = np.flatnonzero(np.diff(decode) < -_MAX_REORDER * step) + 1
     if not len(breaks) and len(np.unique(pts)) == len(pts):
         return pts, []
-    pieces, offset = [], 0
+    pieces: list[np.ndarray] = []
+    offset = 0
     for piece in np.split(pts, breaks):
         ranked = np.argsort(np.argsort(piece, kind="stable"), kind="stable")
         rising = _rising(np.sort(piece), step)[ranked]
