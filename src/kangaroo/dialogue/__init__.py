@@ -1,0 +1,1 @@
+"""A conversation becomes model inputs: processor, chat template, placeholders, loss mask."""

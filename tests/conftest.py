@@ -1,0 +1,27 @@
+"""Fixtures that several parts share: a tokenizer and a processor small enough to make in every run."""
+
+import pytest
+
+TEXTS = [
+    "What happens in the film? A red circle moves to the left, then a blue star comes in.",
+    "How many shapes are there at 12.5 seconds? There are 3. The answer is B.",
+    "影片里发生了什么？一个红色的圆形向左移动，然后蓝色的星星出现了。",
+    "一共有几个形状？三个。答案是 B。",
+]
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer():
+    """A trained tokenizer of a few hundred ids."""
+    from kangaroo.dialogue.tokenizer import train_tokenizer
+
+    return train_tokenizer(TEXTS * 4, vocab_size=512)
+
+
+@pytest.fixture(scope="session")
+def tiny_processor(tiny_tokenizer):
+    """The processor of the `tiny` preset: films of 56 px, four placeholders for each pair of frames."""
+    from kangaroo.dialogue.processor import KangarooProcessor
+    from kangaroo.model.presets import tiny
+
+    return KangarooProcessor.for_model(tiny(vocab_size=len(tiny_tokenizer)), tiny_tokenizer)
