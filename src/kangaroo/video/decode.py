@@ -184,7 +184,7 @@ def _timeline(source: VideoSource) -> Timeline:
     with open_container(source) as (container, stream):
         promised_s = promised_duration_s(container, stream)
         timeline = read_timeline(container, stream, name=source.name)
-    if promised_s is not None and timeline.duration_s < promised_s * _SHORTFALL and not timeline.is_repaired:
+    if promised_s is not None and timeline.duration_s < promised_s * _SHORTFALL and not timeline.is_by_order:
         note = f"the file is cut off: {timeline.duration_s:.1f} s of {promised_s:.1f} s can be read"
         timeline = replace(timeline, notes=(*timeline.notes, note))
     return timeline

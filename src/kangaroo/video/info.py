@@ -16,6 +16,9 @@ from kangaroo.video.scale import has_alpha, transfer_of, turn_of
 from kangaroo.video.source import VideoInfo, VideoSource
 from kangaroo.video.timeline import read_timeline
 
+_TRUSTED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "nut", "mxf", "asf"})
+_COUNTED_FROM_ZERO = frozenset({"matroska,webm", "flv", "nut"})
+
 
 def read_info(source: VideoSource) -> VideoInfo:
     """Say what the film is.
@@ -32,12 +35,20 @@ def read_info(source: VideoSource) -> VideoInfo:
 
 
 def promised_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """Return how long the file's header says the film lasts, None where it does not."""
+    """Return how long the film lasts where the file's header is to be believed, else None.
+
+    FFmpeg fills the gap of other formats with a guess from the bit rate.
+    """
+    name = container.format.name
+    if name not in _TRUSTED:
+        return None
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
-    if container.duration and not container.streams.audio:
-        return container.duration / 1_000_000
-    return None
+    if not container.duration or container.streams.audio:
+        return None
+    # these count from 0, not from the first frame
+    start_s = (container.start_time or 0) / av.time_base if name in _COUNTED_FROM_ZERO else 0.0
+    return container.duration / av.time_base - start_s
 
 
 def _file_info(source: VideoSource) -> VideoInfo:

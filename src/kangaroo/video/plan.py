@@ -4,13 +4,13 @@ A run is a stretch of packets sent to the decoder one after another. It starts w
 ends with the last frame wanted from it, so what lies between two runs is never decoded and no packet twice.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from kangaroo.video.sampler import FrameSampler
-from kangaroo.video.timeline import Timeline
+from kangaroo.video.timeline import MAX_REORDER, Timeline
 
 # seeking drains and refills the decoder's threads, which costs about as much as decoding this many frames
 _SEEK_COST_PACKETS = 12
@@ -102,13 +102,15 @@ def plan_runs(timeline: Timeline, packets: Int64[np.ndarray, " frame"]) -> tuple
     keys = np.flatnonzero(timeline.is_key)
     runs: list[Run] = []
     for packet in map(int, np.sort(packets)):
-        start = 0 if timeline.is_repaired else _start_for(timeline, keys, packet)
+        start = 0 if timeline.is_by_order else _start_for(timeline, keys, packet)
         if runs and start <= runs[-1].last + _SEEK_COST_PACKETS:
             runs[-1] = Run(first=runs[-1].first, last=packet, wanted=(*runs[-1].wanted, packet))
         else:
             runs.append(Run(first=start, last=packet, wanted=(packet,)))
     if runs and runs[0].first <= _SEEK_COST_PACKETS:
-        runs[0] = Run(first=0, last=runs[0].last, wanted=runs[0].wanted)
+        runs[0] = replace(runs[0], first=0)
+    if runs and timeline.is_by_order:
+        runs[0] = replace(runs[0], last=min(runs[0].last + MAX_REORDER, len(timeline.pts) - 1))
     return tuple(runs)
 
 

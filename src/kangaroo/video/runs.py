@@ -3,7 +3,6 @@
 Axes: height, width, channel.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -48,7 +47,8 @@ class RunDecoder:
         self.stream = stream
         self.timeline = timeline
         self.scaler = scaler
-        self.skips = stream.codec_context.name in _SKIP_EXACT and not timeline.is_repaired
+        self.skips = stream.codec_context.name in _SKIP_EXACT and not timeline.is_by_order
+        self.stands_alone = bool(timeline.is_key.all()) and not timeline.is_by_order
         self._packet_at = {int(pts): index for index, pts in enumerate(timeline.pts)}
         self._at_start = True
 
@@ -87,7 +87,7 @@ class RunDecoder:
 
     def _frames(self, run: Run, decoded: Decoded) -> Iterator[tuple[int, VideoFrame]]:
         """Yield the run's frames as the decoder gives them, each with its packet."""
-        if self.timeline.is_repaired:
+        if self.timeline.is_by_order:
             ordered = map(int, self.timeline.shown)
             yield from zip(ordered, self._raw_frames(run, decoded), strict=False)
             return
@@ -98,10 +98,12 @@ class RunDecoder:
 
     def _raw_frames(self, run: Run, decoded: Decoded) -> Iterator[VideoFrame]:
         context = self.stream.codec_context
+        wanted = frozenset(run.wanted)
         for index, packet in self._packets(run):
+            is_wanted = index in wanted
+            if self.stands_alone and not is_wanted:
+                continue
             if self.skips:
-                wanted = bisect_left(run.wanted, index)
-                is_wanted = wanted < len(run.wanted) and run.wanted[wanted] == index
                 context.skip_frame = "DEFAULT" if is_wanted else "NONREF"
             try:
                 yield from packet.decode()
@@ -147,4 +149,4 @@ class RunDecoder:
 def from_start(plan: DecodePlan) -> DecodePlan:
     """Return the plan as one run from the film's first packet: slow, and never wrong."""
     wanted = tuple(sorted(map(int, plan.packets)))
-    return replace(plan, runs=(Run(first=0, last=wanted[-1], wanted=wanted),))
+    return replace(plan, runs=(Run(first=0, last=max(run.last for run in plan.runs), wanted=wanted),))

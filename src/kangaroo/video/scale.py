@@ -146,7 +146,7 @@ def turn_of(frame: VideoFrame) -> Turn:
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return Turn()
-    a, b, _, c, d = (float(value) for value in np.frombuffer(matrix, dtype=np.int32)[:5])
+    a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].astype(float)  # type: ignore[call-overload]
     mirrored = a * d - b * c < 0
     if mirrored:
         a, b = -a, -b

@@ -20,7 +20,8 @@ from kangaroo.errors import VideoError
 _FALLBACK_FPS = 25.0
 _MISSING = np.iinfo(np.int64).min
 _DISCARD_ALL = 48  # FFmpeg's number: the demuxer need not even read these packets
-_MAX_REORDER = 32  # frames by which decoding may run ahead of showing; more is a jump back in time
+_DRAWN_OVER = frozenset({"gif", "apng"})  # their frames change the picture before, whatever their packets say
+MAX_REORDER = 32  # frames by which decoding may run ahead of showing; more is a jump back in time
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,8 +35,9 @@ class Timeline:
         is_shown: False for packets that an edit list hides.
         duration_s: From the first frame's appearance to the last frame's end.
         start_s: The container's time of the first frame.
-        is_repaired: Times were missing or went backwards and are partly guessed; frames are then matched by
-            their order, and the film must be decoded from its start.
+        is_by_order: Packets do not tell which frame they become, because times are missing, go backwards or
+            stand in decoding order; the decoder's first frame then has the first time and so on, and the
+            film must be decoded from its start.
         notes: What a reader should know of these times.
     """
 
@@ -46,7 +48,7 @@ class Timeline:
     time_base: Fraction
     duration_s: float
     start_s: float
-    is_repaired: bool
+    is_by_order: bool
     notes: tuple[str, ...]
 
     @cached_property
@@ -79,6 +81,8 @@ def read_timeline(container: InputContainer, stream: VideoStream, *, name: str) 
     if not pts:
         raise VideoError(f"{name}: the file holds no video frame that can be read; it may be cut off")
     is_key, is_shown = np.array(flags, dtype=bool).T
+    if stream.codec_context.name in _DRAWN_OVER:
+        is_key[1:] = False
     if not is_shown.any():
         is_shown = np.ones_like(is_shown)
     return _timeline(
@@ -114,9 +118,15 @@ def _timeline(
         time_base=time_base,
         duration_s=end_s,
         start_s=float(start * tick_s),
-        is_repaired=bool(why),
+        is_by_order=bool(why) or _is_blind_to_order(stream, pts),
         notes=(*notes, *why),
     )
+
+
+def _is_blind_to_order(stream: VideoStream, pts: Int64[np.ndarray, " packet"]) -> bool:
+    """AVI stores no times: with reordered frames FFmpeg's guesses are right in sum and wrong one by one."""
+    in_order = bool((np.diff(pts) > 0).all())
+    return in_order and stream.codec_context.has_b_frames and stream.container.format.name == "avi"
 
 
 def _repair(
@@ -132,7 +142,7 @@ def _repair(
         guessed = np.round(np.interp(rows, rows[known], np.sort(pts[known]))).astype(np.int64)
         return _rising(guessed, step), [f"{(~known).sum()} of {len(pts)} frames carry no time; theirs are guessed"]
     decode = np.where(dts == _MISSING, np.maximum.accumulate(pts), dts)
-    breaks = np.flatnonzero(np.diff(decode) < -_MAX_REORDER * step) + 1
+    breaks = np.flatnonzero(np.diff(decode) < -MAX_REORDER * step) + 1
     if not len(breaks) and len(np.unique(pts)) == len(pts):
         return pts, []
     pieces: list[np.ndarray] = []
