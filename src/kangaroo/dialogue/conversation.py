@@ -72,11 +72,18 @@ class Conversation:
                     "after an optional system turn, user and assistant alternate"
                 )
 
-    def ask(self, question: str, *videos: Video) -> "Conversation":
-        """Return this conversation with a user turn added: its films first, then the question."""
+    def ask(self, question: str, *videos: Video, subtitles: str = "") -> "Conversation":
+        """Return this conversation with a user turn added: its films first, then the question.
+
+        `subtitles` are lines as `kangaroo.video.subtitles.subtitles_text` gives them; they stand between the two.
+
+        Raises:
+            PromptError: The question is empty.
+        """
         if not question.strip():
             raise PromptError("the question is empty; write what you want to know")
-        return replace(self, turns=(*self.turns, Turn(Role.USER, (*videos, Text(question)))))
+        spoken = (Text(f"Subtitles:\n{subtitles}\n\n"),) if subtitles.strip() else ()
+        return replace(self, turns=(*self.turns, Turn(Role.USER, (*videos, *spoken, Text(question)))))
 
     def reply(self, answer: str) -> "Conversation":
         """Return this conversation with an assistant turn added."""
@@ -103,7 +110,9 @@ class Conversation:
         return cls(tuple(_turn(message, position) for position, message in enumerate(messages, start=1)))
 
 
-def _turn(message: Mapping[str, Any], position: int) -> Turn:
+def _turn(message: Any, position: int) -> Turn:
+    if not isinstance(message, Mapping):
+        raise PromptError(f"message {position} is no object: {message!r:.60}; give {{'role', 'content'}}")
     try:
         role = Role(message.get("role", ""))
     except ValueError:

@@ -31,7 +31,7 @@ class Detokenizer:
             raise OptionError("a stop string is empty; leave it out")
         self.stopped = False
         self._tokenizer = tokenizer
-        self._added = {id: token for id, token in tokenizer.added_tokens_decoder.items()}
+        self._added = dict(tokenizer.added_tokens_decoder)
         self._stop = tuple(stop)
         self._bytes = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._held = ""

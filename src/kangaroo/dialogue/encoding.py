@@ -6,7 +6,7 @@ begins and ends with a special token: the ids of a conversation begin with the i
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from typing import Any
 
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
@@ -52,6 +52,7 @@ class Encoder:
             raise ModelError(
                 f"the tokenizer has no {', '.join(missing)}; name its reserved slots with name_visual_tokens"
             )
+        self.tokenizer = tokenizer
         self.layout = layout
         self.ids = {token: vocabulary[token] for token in SPECIAL_TOKENS}
         # a copy of our own: the tokenizer's switch between text and special tokens is shared by all its callers
@@ -59,6 +60,13 @@ class Encoder:
         self._text.encode_special_tokens = True
         self._text.no_truncation()
         self._text.no_padding()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # `encode_special_tokens` is lost in a pickle, so a worker process makes its encoder anew
+        return type(self), (self.tokenizer, self.layout)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Encoder":
+        return self  # it never changes, and transformers copies processors to print them
 
     def text(self, text: str) -> list[int]:
         """Return the ids of plain text; a special token's spelling in it stays text."""
@@ -115,8 +123,11 @@ def _stripped(turn: Turn) -> Iterator[Text | Video]:
     A tokenizer may join white space with what stands before it, so a text's ids would depend on its surroundings.
     """
     parts: list[Text | Video] = []
-    for is_text, group in groupby(turn.parts, key=lambda part: isinstance(part, Text)):
-        parts += [Text("".join(part.text for part in group if isinstance(part, Text)))] if is_text else group
+    for part in turn.parts:
+        if isinstance(part, Text) and parts and isinstance(parts[-1], Text):
+            parts[-1] = Text(parts[-1].text + part.text)
+        else:
+            parts.append(part)
     for place, part in enumerate(parts):
         if isinstance(part, Text):
             text = part.text.lstrip() if place == 0 else part.text

@@ -15,7 +15,7 @@ from kangaroo.video.frames import Frames
 from kangaroo.video.source import VideoSource
 
 
-def as_source(value: Any, times_s: Sequence[float] | None = None) -> VideoSource:
+def as_source(value: Any, times_s: "Sequence[float] | np.ndarray | None" = None) -> VideoSource:
     """Return the source that a value means.
 
     Args:

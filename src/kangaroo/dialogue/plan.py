@@ -6,11 +6,13 @@ When it does not fit, the largest films give frames first, down to one group eac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kangaroo.dialogue.conversation import Conversation, Video
+from kangaroo.dialogue.conversation import Conversation, Role
 from kangaroo.dialogue.encoding import Encoder
-from kangaroo.errors import ContextError
+from kangaroo.errors import ContextError, PromptError
+from kangaroo.model.layout import VisualLayout
+from kangaroo.video.decode import plan_frames
 from kangaroo.video.sampler import FrameSampler
-from kangaroo.video.source import VideoInfo, VideoSource
+from kangaroo.video.source import VideoSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,23 +21,28 @@ class FilmPlan:
 
     Attributes:
         source: The film.
-        info: What opening it told.
         sampler: The rule that picks its frames, lowered where the context asked for it.
-        times_s: The seconds wanted, from the film's first frame on. Decoding may give fewer frames, where the
-            film holds fewer, and the times at which they really appear.
+        duration_s: How long the film is on screen; 0 for an image.
+        times_s: When each frame that will be looked at appears, from the film's first frame on.
         visual_tokens: Length of its block in the prompt, its marks included.
     """
 
     source: VideoSource
-    info: VideoInfo
     sampler: FrameSampler
+    duration_s: float
     times_s: tuple[float, ...]
     visual_tokens: int
 
     @property
     def num_frames(self) -> int:
-        """The most frames that decoding will give."""
+        """How many frames will be looked at; damage found in decoding may leave fewer."""
         return len(self.times_s)
+
+    @property
+    def seen_s(self) -> float:
+        """How much of the film the frames stand for."""
+        start_s, end_s = self.sampler.clip_s(self.duration_s) if self.duration_s else (0.0, 0.0)
+        return end_s - start_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +67,13 @@ class Plan:
         return sum(film.visual_tokens for film in self.films)
 
     def __str__(self) -> str:
-        frames = sum(film.num_frames for film in self.films if not film.info.is_image)
-        seconds = sum(_seen_s(film) for film in self.films if not film.info.is_image)
-        num_images = sum(film.info.is_image for film in self.films)
-        seen = [f"{frames} {'frame' if frames == 1 else 'frames'} over {seconds:.1f} s"] if frames else []
-        seen += [f"{num_images} {'image' if num_images == 1 else 'images'}"] if num_images else []
+        films = [film for film in self.films if film.duration_s]
+        frames, images = sum(film.num_frames for film in films), len(self.films) - len(films)
+        seconds = sum(film.seen_s for film in films)
+        seen = [f"{frames} frame{'s' * (frames != 1)} over {seconds:.1f} s"] if films else []
+        seen += [f"{images} image{'s' * (images != 1)}"] if images else []
         if not seen:
-            return f"no film -> {self.prompt_tokens:,} tokens of text"
+            return f"no film -> {self.prompt_tokens:,} tokens"
         return f"{' and '.join(seen)} -> {self.visual_tokens:,} tokens"
 
 
@@ -79,64 +86,60 @@ def plan_conversation(
     reserve_tokens: int = 0,
     settled: Sequence[FilmPlan] = (),
 ) -> Plan:
-    """Open each film and settle which frames are looked at, as `KangarooProcessor.plan` says."""
+    """Settle which frames of each film are looked at, as `KangarooProcessor.plan` says."""
+    check_awaits_answer(conversation)
     videos = conversation.videos
     assert len(settled) <= len(videos), f"{len(settled)} films are settled, {len(videos)} are in the conversation"
-    films = [*settled, *(_film(video, sampler, encoder) for video in videos[len(settled) :])]
+    wished = [_look(video.source, video.sampler or sampler, encoder) for video in videos[len(settled) :]]
     text_tokens = len(encoder.conversation(conversation, [1] * len(videos)) + encoder.prompt())
     text_tokens -= len(videos) * encoder.layout.num_tokens(1)
     room = context_tokens - reserve_tokens - text_tokens
-    free = films[len(settled) :]
-    lowered = _lower(free, encoder, room - sum(film.visual_tokens for film in settled))
-    planned = [*settled, *lowered]
-    visual_tokens = sum(film.visual_tokens for film in planned)
+    cap = _cap([film.num_frames for film in wished], encoder.layout, room - sum(film.visual_tokens for film in settled))
+    planned = [_capped(film, cap, encoder) for film in wished]
+    films = (*settled, *planned)
+    visual_tokens = sum(film.visual_tokens for film in films)
     if visual_tokens > room:
-        raise ContextError(_too_long(planned, text_tokens, visual_tokens, context_tokens, reserve_tokens))
+        raise ContextError(_too_long(films, text_tokens, visual_tokens, context_tokens, reserve_tokens))
     notes = tuple(
         f"{film.source.name}: {film.num_frames} frames lowered to {less.num_frames} "
         f"to fit the context of {context_tokens:,} tokens"
-        for film, less in zip(free, lowered, strict=True)
+        for film, less in zip(wished, planned, strict=True)
         if less.num_frames < film.num_frames
     )
-    return Plan(conversation=conversation, films=tuple(planned), prompt_tokens=text_tokens + visual_tokens, notes=notes)
+    return Plan(conversation=conversation, films=films, prompt_tokens=text_tokens + visual_tokens, notes=notes)
 
 
-def _film(video: Video, default: FrameSampler, encoder: Encoder) -> FilmPlan:
-    info = video.source.open()
-    return _looked_at(video.source, info, video.sampler or default, encoder)
+def check_awaits_answer(conversation: Conversation) -> None:
+    """Raise `PromptError` where nobody waits for an answer."""
+    if not conversation.turns:
+        raise PromptError("the conversation is empty; ask something")
+    if conversation.turns[-1].role is not Role.USER:
+        raise PromptError(f"the last turn is the {conversation.turns[-1].role}'s; end with a user's question")
 
 
-def _looked_at(source: VideoSource, info: VideoInfo, sampler: FrameSampler, encoder: Encoder) -> FilmPlan:
-    times_s = (0.0,) if info.is_image else tuple(map(float, sampler.wanted_times(info.duration_s)))
-    if info.num_frames is not None and info.num_frames < len(times_s):
-        times_s = times_s[: max(1, info.num_frames)]
-    tokens = encoder.layout.num_tokens(len(times_s))
-    return FilmPlan(source=source, info=info, sampler=sampler, times_s=times_s, visual_tokens=tokens)
+def _look(source: VideoSource, sampler: FrameSampler, encoder: Encoder) -> FilmPlan:
+    seen = plan_frames(source, sampler)
+    return FilmPlan(
+        source=source,
+        sampler=sampler,
+        duration_s=seen.duration_s,
+        times_s=tuple(map(float, seen.times_s)),
+        visual_tokens=encoder.layout.num_tokens(len(seen.times_s)),
+    )
 
 
-def _lower(films: Sequence[FilmPlan], encoder: Encoder, room: int) -> list[FilmPlan]:
-    """Return the films with as many frames as fit, all capped alike; at their fewest where nothing fits."""
-    fewest = encoder.layout.kernel[0]
-    cap = max((film.num_frames for film in films), default=fewest)
-    planned = list(films)
-    while sum(film.visual_tokens for film in planned) > room and cap > fewest:
-        # whole groups only: a part of a group costs as much as all of it
-        cap = max(fewest, (cap - 1) // fewest * fewest)
-        planned = [_capped(film, cap, encoder) for film in films]
-    return planned
+def _cap(counts: Sequence[int], layout: VisualLayout, room: int) -> int:
+    """Return the most frames that any film may have so that all fit; one group where nothing fits."""
+    group = layout.kernel[0]
+    cap = max(counts, default=group)
+    while cap > group and sum(layout.num_tokens(min(count, cap)) for count in counts) > room:
+        # whole groups only, since a part of a group costs as much; one film alone tells where to start
+        cap = max(group, min((cap - 1) // group * group, layout.most_frames(room)))
+    return cap
 
 
 def _capped(film: FilmPlan, cap: int, encoder: Encoder) -> FilmPlan:
-    if film.num_frames <= cap:
-        return film
-    exact = film.sampler.num_frames is not None
-    sampler = film.sampler.with_options(**{"num_frames" if exact else "max_frames": cap})
-    return _looked_at(film.source, film.info, sampler, encoder)
-
-
-def _seen_s(film: FilmPlan) -> float:
-    start_s, end_s = film.sampler.clip_s(film.info.duration_s)
-    return end_s - start_s
+    return film if film.num_frames <= cap else _look(film.source, film.sampler.with_options(num_frames=cap), encoder)
 
 
 def _too_long(

@@ -7,7 +7,7 @@ Axes: video, frame (padded to the batch's longest film), height, width.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from kangaroo.dialogue.films import as_source, list_sources
 from kangaroo.errors import OptionError, VideoError
 from kangaroo.video.decode import Resize, read_frames
 from kangaroo.video.frames import Frames
+from kangaroo.video.isolate import Limits, read_frames_isolated
 from kangaroo.video.plan import choose_frames
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
@@ -31,7 +32,7 @@ EVA_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 EVA_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-class KangarooVideosKwargs(VideosKwargs, total=False):
+class KangarooVideosKwargs(VideosKwargs, total=False):  # type: ignore[call-arg]
     """Options of `KangarooVideoProcessor` beyond those of transformers."""
 
     frame_sampler: dict[str, Any] | FrameSampler | None
@@ -80,14 +81,14 @@ class KangarooVideoProcessor(BaseVideoProcessor):
     `return_tensors`. Others of transformers' options do not exist here and are refused.
     """
 
-    size = {"height": 448, "width": 448}
+    size: ClassVar[dict[str, int]] = {"height": 448, "width": 448}
     image_mean = EVA_CLIP_MEAN
     image_std = EVA_CLIP_STD
     resize_rule = Resize.STRETCH
     frame_sampler: FrameSampler = FrameSampler()
     do_sample_frames = True
     valid_kwargs = KangarooVideosKwargs
-    model_input_names = ["pixel_values_videos", "video_times_s"]
+    model_input_names: ClassVar[list[str]] = ["pixel_values_videos", "video_times_s"]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -99,13 +100,21 @@ class KangarooVideoProcessor(BaseVideoProcessor):
         """Height and width that the model sees."""
         return self.size["height"], self.size["width"]
 
-    def read(self, source: VideoSource, sampler: FrameSampler | None = None) -> Frames:
-        """Return a film's frames at the model's size; `sampler` None takes the saved one.
+    def read(self, source: VideoSource, sampler: FrameSampler | None = None, *, limits: Limits | None = None) -> Frames:
+        """Return a film's frames at the model's size.
+
+        Args:
+            source: The film.
+            sampler: Picks the frames; None for the saved one.
+            limits: What a worker process may use that decodes the film; None decodes here.
 
         Raises:
             VideoError: The film cannot be read.
         """
-        return read_frames(source, sampler or self.frame_sampler, size_px=self.size_px, resize=self.resize_rule)
+        sampler, size_px, resize = sampler or self.frame_sampler, self.size_px, self.resize_rule
+        if limits is None:
+            return read_frames(source, sampler, size_px=size_px, resize=resize)
+        return read_frames_isolated(source, sampler, size_px=size_px, resize=resize, limits=limits)
 
     def flat(
         self, films: Sequence[Frames], *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
@@ -199,7 +208,7 @@ class KangarooVideoProcessor(BaseVideoProcessor):
         return frames.pixels, _described(frames)
 
     def sample_frames(
-        self, metadata: VideoMetadata, num_frames: int | None = None, fps: float | None = None, **kwargs: Any
+        self, metadata: VideoMetadata, num_frames: int | None = None, fps: float | None = None, **_: Any
     ) -> np.ndarray:
         """Return which of a film's frames the sampler takes, as positions in a film of known frame times."""
         sampler = self.frame_sampler.with_options(fps=fps, num_frames=num_frames)
