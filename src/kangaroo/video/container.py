@@ -9,6 +9,7 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -16,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 import av
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from kangaroo.errors import VideoError
@@ -30,7 +32,15 @@ FILM_DEMUXERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg"
 AUDIO_DEMUXERS = ("mp3", "wav", "flac", "aac", "aiff", "amr", "caf")  # read only to say that they hold no picture
 ALLOWED_DEMUXERS = FILM_DEMUXERS + IMAGE_DEMUXERS + AUDIO_DEMUXERS
 
-_OPTIONS = {"format_whitelist": ",".join(ALLOWED_DEMUXERS), "protocol_whitelist": "none"}
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # WebM keeps alpha beside the picture
+_FILM_OR_IMAGE = frozenset({"gif", "apng"})
+_IMAGE_BRANDS = frozenset({"avif", "heic", "mif1"})
+_MAX_PIXELS = 1 << 28  # a header of a few bytes may claim a picture that fills all memory
+_OPTIONS = {
+    "format_whitelist": ",".join(ALLOWED_DEMUXERS),
+    "protocol_whitelist": "none",
+    "max_pixels": str(_MAX_PIXELS),
+}
 _BUFFER_BYTES = 1 << 18
 
 
@@ -77,6 +87,31 @@ def open_container(source: VideoSource) -> Iterator[tuple[InputContainer, VideoS
             yield container, _video_stream(container, source.name)
 
 
+def holds_one_picture(source: VideoSource) -> bool:
+    """Say whether a file is a still image rather than a film that happens to be short.
+
+    Raises:
+        VideoError: It cannot be read.
+    """
+    with open_container(source) as (container, stream):
+        if container.format.name in IMAGE_DEMUXERS:
+            return True
+        if container.format.name in _FILM_OR_IMAGE:
+            return sum(packet.size > 0 for packet in islice(container.demux(stream), 2)) == 1
+        return container.metadata.get("major_brand", "").strip() in _IMAGE_BRANDS
+
+
+def decoder_of(stream: VideoStream) -> VideoCodecContext:
+    """Return the decoder to use: FFmpeg's own, except where that would drop the film's transparency."""
+    context = stream.codec_context
+    wanted = _ALPHA_DECODERS.get(context.name) if stream.metadata.get("alpha_mode") == "1" else None
+    if wanted is None or wanted not in av.codecs_available:
+        return context
+    with_alpha = av.CodecContext.create(wanted, "r")
+    assert isinstance(with_alpha, VideoCodecContext), f"{wanted} decodes video"
+    return with_alpha
+
+
 def _binary(source: VideoSource) -> Any:
     if isinstance(source.value, bytes):
         return nullcontext(io.BytesIO(source.value))
@@ -102,6 +137,7 @@ def _video_stream(container: InputContainer, name: str) -> VideoStream:
     stream = next((s for s in pictures if s.disposition & Disposition.default), pictures[0])
     if stream.codec_context is None:
         raise VideoError(f"{name}: this FFmpeg has no decoder for its video")
+    stream.codec_context.options = {"max_pixels": str(_MAX_PIXELS)}
     return stream
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from kangaroo.errors import VideoError
-from kangaroo.video.container import IMAGE_DEMUXERS, open_container
+from kangaroo.video.container import holds_one_picture, open_container
 from kangaroo.video.frames import Frames
 from kangaroo.video.info import promised_duration_s
 from kangaroo.video.pictures import array_frame, array_times, decode_picture, folder_times, is_folder, list_pictures
@@ -72,7 +72,7 @@ def read_frames(
             return look.at_arrays(local.value)
         if is_folder(local):
             return look.at_folder(local)
-        if _is_image(local):
+        if holds_one_picture(local):
             return look.at_image(local)
         return look.at_film(local)
 
@@ -92,7 +92,7 @@ def plan_frames(source: VideoSource, sampler: FrameSampler) -> FramePlan:
                 shown_s, duration_s = folder_times(local, len(list_pictures(local)))
             times_s = shown_s[choose_frames(sampler, shown_s, duration_s)]
             return FramePlan(times_s=times_s, duration_s=duration_s, num_frames=len(shown_s), num_decoded=len(times_s))
-        if _is_image(local):
+        if holds_one_picture(local):
             return FramePlan(times_s=np.zeros(1), duration_s=0.0, num_frames=1, num_decoded=1)
         timeline = _timeline(local)
         plan = make_plan(timeline, sampler)
@@ -164,20 +164,12 @@ class _Look:
 
     def _decode(self, source: VideoSource, timeline: Timeline, plan: DecodePlan) -> Decoded:
         with open_container(source) as (container, stream):
-            context = stream.codec_context
-            context.thread_type = "AUTO"
-            scaler = self._scaler(
-                pixel_aspect=float(stream.sample_aspect_ratio or 1), transfer=transfer_of(context.color_trc)
-            )
+            transfer = transfer_of(stream.codec_context.color_trc)
+            scaler = self._scaler(pixel_aspect=float(stream.sample_aspect_ratio or 1), transfer=transfer)
             return RunDecoder(container, stream, timeline, scaler).decode(plan.runs)
 
     def _scaler(self, *, pixel_aspect: float = 1.0, transfer: str | None = None) -> Scaler:
         return Scaler(size_px=self.size_px, resize=self.resize, pixel_aspect=pixel_aspect, transfer=transfer)
-
-
-def _is_image(source: VideoSource) -> bool:
-    with open_container(source) as (container, _):
-        return container.format.name in IMAGE_DEMUXERS
 
 
 def _timeline(source: VideoSource) -> Timeline:

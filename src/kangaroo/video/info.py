@@ -9,7 +9,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from kangaroo.errors import VideoError
-from kangaroo.video.container import IMAGE_DEMUXERS, local_path, open_container
+from kangaroo.video.container import decoder_of, holds_one_picture, local_path, open_container
 from kangaroo.video.frames import Frames
 from kangaroo.video.pictures import array_times, folder_times, is_folder, list_pictures
 from kangaroo.video.scale import has_alpha, transfer_of, turn_of
@@ -52,9 +52,9 @@ def promised_duration_s(container: InputContainer, stream: VideoStream) -> float
 
 
 def _file_info(source: VideoSource) -> VideoInfo:
+    is_image = holds_one_picture(source)
     with open_container(source) as (container, stream):
         frame = first_frame(container, stream, name=source.name)
-        is_image = container.format.name in IMAGE_DEMUXERS
         duration_s = 0.0 if is_image else promised_duration_s(container, stream)
         turn = turn_of(frame)
         height, width = frame.height, round(frame.width * float(stream.sample_aspect_ratio or 1))
@@ -97,10 +97,11 @@ def first_frame(container: InputContainer, stream: VideoStream, *, name: str) ->
         VideoError: None does.
     """
     reason = "the file may be cut off"
+    decoder = decoder_of(stream)
     try:
         for packet in container.demux(stream):
             try:
-                for frame in packet.decode():
+                for frame in decoder.decode(packet):
                     return frame
             except av.FFmpegError as error:
                 reason = f"FFmpeg: {(error.strerror or 'unknown').lower()}"

@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
+from kangaroo.video.container import decoder_of
 from kangaroo.video.plan import DecodePlan, Run
 from kangaroo.video.scale import Scaler
 from kangaroo.video.timeline import Timeline
@@ -45,9 +46,11 @@ class RunDecoder:
     def __init__(self, container: InputContainer, stream: VideoStream, timeline: Timeline, scaler: Scaler) -> None:
         self.container = container
         self.stream = stream
+        self.context = decoder_of(stream)
+        self.context.thread_type = "AUTO"  # type: ignore[assignment]
         self.timeline = timeline
         self.scaler = scaler
-        self.skips = stream.codec_context.name in _SKIP_EXACT and not timeline.is_by_order
+        self.skips = self.context.name in _SKIP_EXACT and not timeline.is_by_order
         self.stands_alone = bool(timeline.is_key.all()) and not timeline.is_by_order
         self._packet_at = {int(pts): index for index, pts in enumerate(timeline.pts)}
         self._at_start = True
@@ -97,20 +100,19 @@ class RunDecoder:
                 yield packet, frame
 
     def _raw_frames(self, run: Run, decoded: Decoded) -> Iterator[VideoFrame]:
-        context = self.stream.codec_context
         wanted = frozenset(run.wanted)
         for index, packet in self._packets(run):
             is_wanted = index in wanted
             if self.stands_alone and not is_wanted:
                 continue
             if self.skips:
-                context.skip_frame = "DEFAULT" if is_wanted else "NONREF"
+                self.context.skip_frame = "DEFAULT" if is_wanted else "NONREF"
             try:
-                yield from packet.decode()
+                yield from self.context.decode(packet)
             except av.FFmpegError:
                 decoded.num_errors += 1
         try:
-            yield from context.decode(None)
+            yield from self.context.decode(None)
         except av.FFmpegError:
             decoded.num_errors += 1
 
@@ -118,7 +120,7 @@ class RunDecoder:
         index = 0
         if not (self._at_start and run.first == 0):
             self.container.seek(int(self.timeline.pts[run.first]), stream=self.stream, backward=True)
-            self.stream.codec_context.flush_buffers()
+            self.context.flush_buffers()
             index = -1
         self._at_start = False
         try:

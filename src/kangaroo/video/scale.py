@@ -143,12 +143,16 @@ def transfer_of(color_trc: int) -> str | None:
 
 def turn_of(frame: VideoFrame) -> Turn:
     """Return how the frame is to be turned, from its display matrix; odd angles go to the nearest quarter."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        # PyAV (18.1 too) cannot list side data of a kind that it has no name for, as FFmpeg 8 gives with EXIF;
+        # its own angle, counted against the clock, then has to do
+        return Turn(quarters=round(-frame.rotation / 90) % 4)
     if matrix is None:
         return Turn()
     a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].astype(float)  # type: ignore[call-overload]
-    mirrored = a * d - b * c < 0
+    mirrored = bool(a * d - b * c < 0)
     if mirrored:
         a, b = -a, -b
-    quarters = round(float(np.degrees(np.arctan2(b, a))) / 90)
-    return Turn(quarters=quarters % 4, mirrored=mirrored)
+    return Turn(quarters=round(float(np.degrees(np.arctan2(b, a))) / 90) % 4, mirrored=mirrored)
