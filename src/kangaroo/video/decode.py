@@ -117,7 +117,7 @@ class _Look:
         shown_s, duration_s = array_times(frames)
         chosen = choose_frames(self.sampler, shown_s, duration_s)
         scaler = self._scaler()
-        pixels = np.stack([scaler.pixels(array_frame(frames, index)) for index in chosen])
+        pixels = np.stack([scaler.pixels(array_frame(frames, int(index))) for index in chosen])
         notes = (*frames.notes, *_clip_notes(self.sampler, duration_s))
         return Frames(pixels=pixels, times_s=shown_s[chosen], notes=notes)
 

@@ -14,6 +14,7 @@ from kangaroo.video.timeline import MAX_REORDER, Timeline
 
 # seeking drains and refills the decoder's threads, which costs about as much as decoding this many frames
 _SEEK_COST_PACKETS = 12
+_SLACK_S = 1e-9  # times that are equal on paper differ in the last bit of a float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +72,8 @@ def choose_frames(
     if sampler.snap_s > 0 and key_s is not None and len(key_s):
         after = np.clip(np.searchsorted(key_s, wanted_s), 0, len(key_s) - 1)
         before = np.maximum(after - 1, 0)
-        nearest = key_s[np.where(wanted_s - key_s[before] <= key_s[after] - wanted_s, before, after)]
-        near = np.abs(nearest - wanted_s) <= sampler.snap_s
+        nearest = key_s[np.where(wanted_s - key_s[before] <= key_s[after] - wanted_s + _SLACK_S, before, after)]
+        near = np.abs(nearest - wanted_s) <= sampler.snap_s + _SLACK_S
         chosen = np.where(near, np.searchsorted(shown_s, nearest), chosen)
     return np.unique(chosen)
 
@@ -80,8 +81,7 @@ def choose_frames(
 def _on_screen(
     shown_s: Float64[np.ndarray, " frame"], at_s: Float64[np.ndarray, " time"]
 ) -> Int64[np.ndarray, " time"]:
-    # a nanosecond of slack: times that are equal on paper differ in the last bit of a float
-    return np.maximum(np.searchsorted(shown_s, at_s + 1e-9, side="right") - 1, 0)
+    return np.maximum(np.searchsorted(shown_s, at_s + _SLACK_S, side="right") - 1, 0)
 
 
 def make_plan(timeline: Timeline, sampler: FrameSampler) -> DecodePlan:

@@ -17,6 +17,7 @@ from jaxtyping import Float64
 from kangaroo.errors import OptionError
 
 DEFAULT_FPS = 1.0
+_OPTIONAL = frozenset({"fps", "num_frames", "start_s", "end_s"})
 
 
 class Align(StrEnum):
@@ -98,8 +99,6 @@ class FrameSampler:
                 raise OptionError(f"{name} is {value:g}; give 0 or more seconds")
         if self.end_s is not None and self.end_s <= (self.start_s or 0.0):
             raise OptionError(f"the clip ends at {self.end_s:g} s, not after its start at {self.start_s or 0.0:g} s")
-        object.__setattr__(self, "align", _choice(Align, "align", self.align))
-        object.__setattr__(self, "parity", _choice(Parity, "parity", self.parity))
 
     def clip_s(self, duration_s: float) -> tuple[float, float]:
         """Return start and end of the part of a film of `duration_s` seconds that is looked at.
@@ -176,11 +175,32 @@ class FrameSampler:
             if name not in known:
                 nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]
                 raise OptionError(f"the frame sampler has no option {name!r}; did you mean {nearest!r}?")
-        return cls(**values)
+        return cls(**{name: _read(name, value) for name, value in values.items()})
 
 
-def _choice(kind: type[StrEnum], name: str, value: str) -> StrEnum:
-    try:
+_KINDS: dict[str, Any] = {
+    "fps": float,
+    "num_frames": int,
+    "min_frames": int,
+    "max_frames": int,
+    "align": Align,
+    "start_s": float,
+    "end_s": float,
+    "parity": Parity,
+    "snap_s": float,
+}
+
+
+def _read(name: str, value: Any) -> Any:
+    """Return a value as JSON gives it in the type of its field."""
+    kind = _KINDS[name]
+    if value is None and name in _OPTIONAL:
+        return None
+    if issubclass(kind, StrEnum):
+        if value not in list(kind):
+            raise OptionError(f"{name} is {value!r}; choose one of {', '.join(kind)}")
         return kind(value)
-    except ValueError:
-        raise OptionError(f"{name} is {value!r}; choose one of {', '.join(kind)}") from None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or (kind is int and not float(value).is_integer()):
+        raise OptionError(f"{name} is {value!r}; give {'a whole number' if kind is int else 'a number'}")
+    return kind(value)

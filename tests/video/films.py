@@ -1,0 +1,123 @@
+"""Films drawn on the fly whose every frame says its own number, in black and white blocks that survive any codec.
+
+Axes: frame, height, width.
+"""
+
+import io
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+
+NUM_BITS = 8
+
+
+def picture(number: int, *, height: int = 48, width: int = 64) -> np.ndarray:
+    """A frame that shows `number` as 8 blocks in its upper half, and a red left and blue right lower half."""
+    pixels = np.zeros((height, width, 3), dtype=np.uint8)
+    edges = np.linspace(0, width, NUM_BITS + 1).round().astype(int)
+    for bit in range(NUM_BITS):
+        pixels[: height // 2, edges[bit] : edges[bit + 1]] = 235 if number >> bit & 1 else 20
+    pixels[height // 2 :, : width // 2] = (200, 30, 30)
+    pixels[height // 2 :, width // 2 :] = (30, 30, 200)
+    return pixels
+
+
+def number_in(pixels: np.ndarray) -> int:
+    """The number that a frame shows, whatever its size; asserts that it is upright."""
+    height, width = pixels.shape[:2]
+    row = pixels[height // 4 - height // 16 : height // 4 + height // 16 + 1].astype(float).mean(axis=(0, 2))
+    centres = ((np.arange(NUM_BITS) + 0.5) * width / NUM_BITS).astype(int)
+    left, right = pixels[3 * height // 4, width // 4].astype(int), pixels[3 * height // 4, 3 * width // 4].astype(int)
+    assert left[0] > left[2], f"the lower left is not red but {left}"
+    assert right[2] > right[0], f"the lower right is not blue but {right}"
+    return sum(1 << bit for bit, centre in enumerate(centres) if row[centre] > 110)
+
+
+def numbers_in(pixels: np.ndarray) -> list[int]:
+    return [number_in(frame) for frame in pixels]
+
+
+def encode(
+    *,
+    num_frames: int = 40,
+    codec: str = "libx264",
+    container: str = "mp4",
+    pixel_format: str = "yuv420p",
+    fps: int = 20,
+    times_s: Sequence[float] | None = None,
+    height: int = 48,
+    width: int = 64,
+    options: dict[str, str] | None = None,
+    container_options: dict[str, str] | None = None,
+    start_s: float = 0.0,
+    rotate_deg: int = 0,
+    pixel_aspect: Fraction | None = None,
+    colour: tuple[int, int, int, int] | None = None,
+    pictures: Sequence[np.ndarray] | None = None,
+    layout: str = "rgb24",
+    with_sound: bool = False,
+) -> bytes:
+    """Encode frames 0, 1, ... (or `pictures`) and return the file's bytes.
+
+    `colour` is FFmpeg's (matrix, primaries, transfer, range), which the pixels are converted to by matrix and
+    range and tagged with.
+    """
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container, options=container_options or {}) as output:
+        rate = Fraction(fps)
+        stream = output.add_stream(codec, rate=rate, options=options or {})
+        stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
+        clock = Fraction(1, fps) if times_s is None and not start_s else Fraction(1, 1000)
+        stream.codec_context.time_base = clock
+        if pixel_aspect:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
+        if colour:
+            context = stream.codec_context
+            context.colorspace, context.color_primaries, context.color_trc, context.color_range = colour
+        if rotate_deg:
+            stream.set_display_rotation(rotate_deg)
+        sound = output.add_stream("aac", rate=16000) if with_sound else None
+        count = num_frames if pictures is None else len(pictures)
+        for index in range(count):
+            pixels = picture(index, height=height, width=width) if pictures is None else pictures[index]
+            if rotate_deg:
+                pixels = picture(index, height=width, width=height) if rotate_deg % 180 else pixels
+                pixels = np.rot90(pixels, -rotate_deg // 90)
+            frame = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=layout)
+            matrix = {1: "ITU709", 9: "BT2020"}.get(colour[0], "ITU601") if colour else "ITU601"
+            frame = frame.reformat(
+                format=pixel_format, dst_colorspace=matrix, dst_color_range=colour[3] if colour else None
+            )
+            at_s = times_s[index] if times_s is not None else index / fps
+            frame.pts, frame.time_base = round((at_s + start_s) / clock), clock
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+        if sound is not None:
+            for block in range(20):
+                heard = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+                heard.sample_rate, heard.pts = 16000, block * 1024
+                output.mux(sound.encode(heard))
+            output.mux(sound.encode(None))
+    return buffer.getvalue()
+
+
+def save(folder: Path, name: str, data: bytes) -> Path:
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+def encode_image(
+    pixels: np.ndarray, *, codec: str = "png", layout: str = "rgb24", pixel_format: str | None = None
+) -> bytes:
+    """One picture as the bytes of an image file."""
+    context = av.CodecContext.create(codec, "w")
+    context.width, context.height = pixels.shape[1], pixels.shape[0]
+    context.pix_fmt, context.time_base = pixel_format or layout, Fraction(1, 25)
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=layout).reformat(format=pixel_format or layout)
+    frame.pts = 0
+    return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
