@@ -7,8 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from transformers import BatchFeature
+
 from kangaroo.dialogue.encoding import Encoded
 from kangaroo.errors import OptionError
+
+
+class ModelInputs(BatchFeature):
+    """The model's keyword arguments. `to` with a dtype leaves times alone: half precision would round seconds."""
+
+    def to(self, *args: Any, **kwargs: Any) -> "ModelInputs":
+        """Move all tensors to a device, and pixels to a dtype."""
+        times_s = self.get("video_times_s")
+        super().to(*args, **kwargs)
+        if times_s is not None and hasattr(times_s, "to"):
+            self["video_times_s"] = times_s.to(self["pixel_values_videos"].device)
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)

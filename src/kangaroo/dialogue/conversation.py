@@ -95,7 +95,7 @@ class Conversation:
         return tuple(part for turn in self.turns for part in turn.parts if isinstance(part, Video))
 
     @classmethod
-    def from_messages(cls, messages: Iterable[Mapping[str, Any]]) -> "Conversation":
+    def from_messages(cls, messages: Iterable[Any]) -> "Conversation":
         """Read messages as transformers and OpenAI write them: `{"role": ..., "content": text or parts}`.
 
         Parts: `{"type": "text", "text"}`, `{"type": "video" | "image", "video" | "image" | "url" | "path"}`,

@@ -34,6 +34,12 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.input_ids)
 
+    def without_end(self) -> "Encoded":
+        """Return this without the `<|eot_id|>` at its end, so that the last turn can go on."""
+        return Encoded(
+            input_ids=self.input_ids[:-1], assistant_mask=self.assistant_mask[:-1], num_frames=self.num_frames
+        )
+
     def __add__(self, other: "Encoded") -> "Encoded":
         return Encoded(
             input_ids=self.input_ids + other.input_ids,

@@ -14,6 +14,8 @@ from kangaroo.errors import VideoError
 from kangaroo.video.frames import Frames
 from kangaroo.video.source import VideoSource
 
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+
 
 def as_source(value: Any, times_s: "Sequence[float] | np.ndarray | None" = None) -> VideoSource:
     """Return the source that a value means.
@@ -28,11 +30,14 @@ def as_source(value: Any, times_s: "Sequence[float] | np.ndarray | None" = None)
     """
     if isinstance(value, VideoSource):
         return value
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
     if isinstance(value, str | Path | bytes | Frames):
         return VideoSource(value)
     if _is_picture_file(value):
         # PNG takes a PIL image through the decoder that files take: transparency and 16 bits come out the same
         file = io.BytesIO()
+        value = value if value.mode in _PNG_MODES else value.convert("RGB")
         value.save(file, format="PNG")
         return VideoSource(file.getvalue())
     pixels = _array(value)
@@ -48,6 +53,13 @@ def list_sources(values: Any) -> list[Any]:
     if values and all(getattr(value, "ndim", 0) == 3 or _is_picture_file(value) for value in values):
         return [values]  # the pictures of one film
     return [film for value in values for film in (list_sources(value) if isinstance(value, list | tuple) else [value])]
+
+
+def list_images(values: Any) -> list[Any]:
+    """Return the single pictures in what a caller gave transformers: one, a list, or a list for each prompt."""
+    if not isinstance(values, list | tuple):
+        return [values]
+    return [picture for value in values for picture in list_images(value)]
 
 
 def _is_picture_file(value: Any) -> bool:

@@ -6,8 +6,9 @@ The only such place: training, chat and serving share it, so they cannot disagre
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
 from transformers import PreTrainedTokenizerFast
 
 from kangaroo.dialogue.conversation import Conversation
@@ -17,16 +18,12 @@ from kangaroo.dialogue.template import chat_template as shipped_template
 from kangaroo.dialogue.transformers_interface import TransformersInterface
 from kangaroo.dialogue.video_processor import FlatFilms, KangarooVideoProcessor
 from kangaroo.errors import ModelError, OptionError
+from kangaroo.model.configuration import KangarooConfig
 from kangaroo.model.layout import EofUnit, OddFrames, VisualLayout, VisualToken
 from kangaroo.video.decode import Resize
 from kangaroo.video.frames import Frames
 from kangaroo.video.isolate import Limits
 from kangaroo.video.sampler import FrameSampler
-
-if TYPE_CHECKING:
-    import torch
-
-    from kangaroo.model.configuration import KangarooConfig
 
 
 class KangarooProcessor(TransformersInterface):
@@ -65,7 +62,7 @@ class KangarooProcessor(TransformersInterface):
     @classmethod
     def for_model(
         cls,
-        config: "KangarooConfig",
+        config: KangarooConfig,
         tokenizer: PreTrainedTokenizerFast,
         *,
         image_size_px: int | None = None,
@@ -159,12 +156,10 @@ class KangarooProcessor(TransformersInterface):
         return encoded + self.encoder.prompt() if generation_prompt else encoded
 
     def pixels(
-        self, films: Sequence[Frames], device: "torch.device | str" = "cpu", dtype: "torch.dtype | None" = None
+        self, films: Sequence[Frames], device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     ) -> FlatFilms:
         """Return the frames of films one after the other, normalised on the device, and their times in seconds."""
-        import torch
-
-        return self.video_processor.flat(films, device=device, dtype=dtype or torch.float32)
+        return self.video_processor.flat(films, device=device, dtype=dtype)
 
 
 def _layout(fields: Mapping[str, Any], *, image_size_px: int) -> VisualLayout:

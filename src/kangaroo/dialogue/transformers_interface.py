@@ -13,10 +13,10 @@ from transformers import BatchFeature, PreTrainedTokenizerFast
 from transformers.processing_utils import MultiModalData, ProcessingKwargs, ProcessorMixin
 from transformers.video_processing_utils import BaseVideoProcessor
 
-from kangaroo.dialogue.batch import pad_rows, split_options
-from kangaroo.dialogue.conversation import Conversation
+from kangaroo.dialogue.batch import ModelInputs, pad_rows, split_options
+from kangaroo.dialogue.conversation import Conversation, Text
 from kangaroo.dialogue.encoding import Encoded, Encoder
-from kangaroo.dialogue.films import list_sources
+from kangaroo.dialogue.films import list_images, list_sources
 from kangaroo.dialogue.tokenizer import ChatToken
 from kangaroo.dialogue.video_processor import KangarooVideoProcessor, KangarooVideosKwargs
 from kangaroo.errors import OptionError, PromptError
@@ -58,13 +58,15 @@ class TransformersInterface(ProcessorMixin):
         return_dict: bool = False,
         return_tensors: str | None = None,
         return_assistant_tokens_mask: bool = False,
+        continue_final_message: bool = False,
         processor_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> Any:
         """Return a conversation, or a list of them, as text or (with `tokenize`) as model inputs.
 
         Messages are read as `Conversation.from_messages` says. Rows of a batch are padded on the left. With
-        `return_assistant_tokens_mask` the inputs hold `assistant_masks`, 1 where the assistant speaks.
+        `return_assistant_tokens_mask` the inputs hold `assistant_masks`, 1 where the assistant speaks. With
+        `continue_final_message` the last turn stays open, so that the model goes on with it.
 
         Raises:
             KangarooError: The messages or a film cannot be read, or an option is not known.
@@ -72,12 +74,15 @@ class TransformersInterface(ProcessorMixin):
         for name in ("tools", "documents"):
             if kwargs.pop(name, None):
                 raise OptionError(f"the chat template has no {name}; write them into a message")
+        if add_generation_prompt and continue_final_message:
+            raise OptionError("add_generation_prompt opens a new turn, continue_final_message the last; choose one")
         conversations = conversation if _is_batch(conversation) else [conversation]
         if not tokenize:
             rendered = super().apply_chat_template(
-                [[dict(message) for message in messages] for messages in conversations],
+                [_messages(messages) for messages in conversations],
                 chat_template=chat_template,
                 add_generation_prompt=add_generation_prompt,
+                continue_final_message=continue_final_message,
                 **kwargs,
             )
             return rendered if _is_batch(conversation) else rendered[0]
@@ -87,22 +92,29 @@ class TransformersInterface(ProcessorMixin):
             [_conversation(messages) for messages in conversations],
             {**(processor_kwargs or {}), **kwargs, "return_tensors": return_tensors},
             generation_prompt=add_generation_prompt,
+            open_end=continue_final_message,
         )
         if not return_assistant_tokens_mask:
             del inputs["assistant_masks"]
         return inputs if return_dict else inputs["input_ids"]
 
     def _inputs(
-        self, conversations: Sequence[Conversation], given: Mapping[str, Any], *, generation_prompt: bool
-    ) -> BatchFeature:
+        self,
+        conversations: Sequence[Conversation],
+        given: Mapping[str, Any],
+        *,
+        generation_prompt: bool,
+        open_end: bool,
+    ) -> ModelInputs:
         text_options, video_options = split_options(given)
         options = self.video_processor.options(video_options)
         rows, films = [], []
         for conversation in conversations:
             frames = [self.video_processor.film(video.source, options, video.sampler) for video in conversation.videos]
-            rows.append(self.encode(conversation, frames, generation_prompt=generation_prompt))
+            row = self.encode(conversation, frames, generation_prompt=generation_prompt)
+            rows.append(row.without_end() if open_end else row)
             films += frames
-        inputs = BatchFeature(
+        inputs = ModelInputs(
             pad_rows(rows, text_options, pad_id=self.tokenizer.pad_token_id), tensor_type=options.return_tensors
         )
         if text_options.return_mm_token_type_ids:
@@ -126,19 +138,23 @@ class TransformersInterface(ProcessorMixin):
             raise PromptError("images and videos come apart, so their order is lost; give all as videos, in order")
         if audio is not None:
             raise PromptError("the model does not hear; leave out the audio")
-        films = videos if images is None else images
+        films = list_sources(videos) if videos is not None else None if images is None else list_images(images)
         texts = [text] if isinstance(text, str) else text
         if texts is not None:
-            asked, given = sum(one.count(self.video_token) for one in texts), _count(films)
-            if asked != given:
-                raise PromptError(f"the prompt holds {asked} {self.video_token} but {given} films were given")
+            asked = sum(one.count(self.video_token) for one in texts)
+            if films is not None and asked != len(films):  # vLLM gives the text without its films, too
+                raise PromptError(
+                    f"the prompt holds {asked} {self.video_token} but {len(films)} films were given; "
+                    f"write one {self.video_token} for each"
+                )
             if kwargs.get("truncation") or kwargs.get("text_kwargs", {}).get("truncation"):
                 raise OptionError("truncation might cut a film in two; use plan to fit a prompt into the context")
             if any(one.startswith(str(ChatToken.BEGIN_OF_TEXT)) for one in texts):
                 kwargs.setdefault("add_special_tokens", False)
-        return super().__call__(text=texts, videos=films, **kwargs)
+        inputs = super().__call__(text=texts, videos=films, **kwargs)
+        return ModelInputs(inputs.data, tensor_type=None)
 
-    def _process_videos(self, videos: Any, **kwargs: Any) -> tuple[BatchFeature, list[str]]:
+    def _process_videos(self, videos: Sequence[Any], **kwargs: Any) -> tuple[BatchFeature, list[str]]:
         features = self.video_processor(videos, **kwargs)
         rows = range(len(features["video_times_s"]))
         return features, [self.replace_video_token(features, video_idx=row) for row in rows]
@@ -197,5 +213,17 @@ def _is_batch(conversation: Any) -> bool:
     )
 
 
-def _count(films: Any) -> int:
-    return 0 if films is None else len(list_sources(films))
+def _messages(messages: Any) -> list[dict[str, Any]]:
+    """Return messages as the template reads them, in lists of their own: transformers changes what it is given."""
+    if not isinstance(messages, Conversation):
+        return [dict(message) for message in messages]
+    return [
+        {
+            "role": str(turn.role),
+            "content": [
+                {"type": "text", "text": part.text} if isinstance(part, Text) else {"type": "video"}
+                for part in turn.parts
+            ],
+        }
+        for turn in messages.turns
+    ]
