@@ -2,7 +2,8 @@
 
 Frames pass the vision tower one by one, get their time, are folded in groups and projected; the rows that come out
 take the places of the `<vi_pad>` tokens, and transformers' Llama reads on. An image is a film of one frame.
-Axes: batch, position (in the text), video, frame, token (feature rows of all films), width (language model's).
+Axes: batch, position (in the prompt), video, frame, height, width, token (feature rows of all films), vision and text
+(the encoder's and the language model's widths).
 """
 
 from collections.abc import Sequence
@@ -61,6 +62,10 @@ class KangarooModel(KangarooPreTrainedModel):
         """Replace the table of word vectors."""
         self.language_model.set_input_embeddings(value)
 
+    def set_image_size(self, image_size_px: int) -> None:
+        """Move to another resolution for good: the tower's learned positions are resized and the config follows."""
+        self.vision_tower.set_image_size(image_size_px)
+
     def encode_films(
         self,
         frames: Float[Tensor, "frame 3 height width"],
@@ -68,7 +73,7 @@ class KangarooModel(KangarooPreTrainedModel):
         num_frames: Sequence[int],
         *,
         chunk_frames: int | None = None,
-    ) -> Float[Tensor, "token width"]:
+    ) -> Float[Tensor, "token text"]:
         """Return the feature rows of all films, one film after the other, each earliest group first.
 
         Args:
@@ -89,7 +94,7 @@ class KangarooModel(KangarooPreTrainedModel):
 
     def _encode_slots(
         self, frames: Float[Tensor, "frame 3 height width"], times_s: Float[Tensor, " frame"], slots: list[int]
-    ) -> Float[Tensor, "token width"]:
+    ) -> Float[Tensor, "token text"]:
         first, last = slots[0], slots[-1] + 1
         features = self.vision_tower(frames[first:last])
         times = temporal_embedding(
@@ -124,7 +129,7 @@ class KangarooModel(KangarooPreTrainedModel):
         video_times_s: Float[Tensor, "video frame"] | Sequence[Tensor],
         **kwargs: Any,  # noqa: ARG002 transformers reads return_dict from it
     ) -> BaseModelOutputWithPooling:
-        """Return `pooler_output`: for each film its rows `[token, width]`, ready to take the placeholders' places.
+        """Return `pooler_output`: for each film its rows `[token, text]`, ready to take the placeholders' places.
 
         Args:
             pixel_values_videos: Normalised pixels, films padded to the longest; or one tensor per film.
@@ -132,7 +137,7 @@ class KangarooModel(KangarooPreTrainedModel):
             kwargs: `return_dict`, transformers' own.
 
         Raises:
-            PromptError: The times came in half precision, which would round them to parts of a second.
+            PromptError: A film has no frames, or times came in half precision, which would round them.
         """
         if any(times.dtype.itemsize < 4 for times in video_times_s):
             raise PromptError(
@@ -141,6 +146,8 @@ class KangarooModel(KangarooPreTrainedModel):
             )
         real = [~times.isnan() for times in video_times_s]
         num_frames = [int(count) for count in torch.stack([mask.sum() for mask in real]).tolist()]
+        if 0 in num_frames:
+            raise PromptError(f"film {num_frames.index(0) + 1} has no frames: all its times are NaN; leave it out")
         frames = torch.cat([film[: len(mask)][mask] for film, mask in zip(pixel_values_videos, real, strict=True)])
         times_s = torch.cat([times[mask] for times, mask in zip(video_times_s, real, strict=True)])
         rows = self.encode_films(frames, times_s, num_frames)
@@ -151,11 +158,11 @@ class KangarooModel(KangarooPreTrainedModel):
 
     def merge(
         self,
-        inputs_embeds: Float[Tensor, "batch position width"],
-        features: Float[Tensor, "token width"],
+        inputs_embeds: Float[Tensor, "batch position text"],
+        features: Float[Tensor, "token text"],
         *,
         placeholders: Bool[Tensor, "batch position"],
-    ) -> Float[Tensor, "batch position width"]:
+    ) -> Float[Tensor, "batch position text"]:
         """Put feature rows in the placeholders' places, in order.
 
         Raises:
@@ -170,8 +177,8 @@ class KangarooModel(KangarooPreTrainedModel):
         return inputs_embeds.masked_scatter(mask, features.to(inputs_embeds.dtype))
 
     def embed(
-        self, input_ids: Int[Tensor, "batch position"], features: Float[Tensor, "token width"] | None = None
-    ) -> Float[Tensor, "batch position width"]:
+        self, input_ids: Int[Tensor, "batch position"], features: Float[Tensor, "token text"] | None = None
+    ) -> Float[Tensor, "batch position text"]:
         """Return what the language model reads: word vectors, with feature rows in the placeholders' places.
 
         Raises:
@@ -196,7 +203,7 @@ class KangarooModel(KangarooPreTrainedModel):
         attention_mask: Tensor | None = None,
         position_ids: Int[Tensor, "..."] | None = None,
         past_key_values: Cache | None = None,
-        inputs_embeds: Float[Tensor, "batch position width"] | None = None,
+        inputs_embeds: Float[Tensor, "batch position text"] | None = None,
         use_cache: bool | None = None,
         pixel_values_videos: Float[Tensor, "video frame 3 height width"] | Sequence[Tensor] | None = None,
         video_times_s: Float[Tensor, "video frame"] | Sequence[Tensor] | None = None,
@@ -280,7 +287,7 @@ class KangarooForConditionalGeneration(KangarooPreTrainedModel, GenerationMixin)
         attention_mask: Tensor | None = None,
         position_ids: Int[Tensor, "..."] | None = None,
         past_key_values: Cache | None = None,
-        inputs_embeds: Float[Tensor, "batch position width"] | None = None,
+        inputs_embeds: Float[Tensor, "batch position text"] | None = None,
         labels: Int[Tensor, "batch position"] | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | Tensor = 0,
