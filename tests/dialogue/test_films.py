@@ -67,7 +67,7 @@ def test_pictures_with_times_are_one_film():
         (7, "a film cannot be a int"),
         ([PICTURE, PICTURE[:6]], "differ in size"),
         ([PICTURE, PICTURE], "2 frames come without their times"),
-        (PICTURE.astype(np.float32), "frames must be uint8"),
+        (PICTURE.astype(np.float32), "frames must be uint8 RGB, values 0 to 255, not float32"),
     ],
 )
 def test_what_is_no_film_is_said(value, complaint):

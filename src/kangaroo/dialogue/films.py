@@ -81,4 +81,6 @@ def _array(value: Any) -> np.ndarray:
     pixels = value[None] if value.ndim == 3 else value
     if pixels.ndim == 4 and pixels.shape[-1] != 3 and pixels.shape[1] == 3:
         pixels = np.moveaxis(pixels, 1, -1)
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
+        raise VideoError(f"frames must be uint8 RGB, values 0 to 255, not {pixels.dtype} of shape {value.shape}")
     return np.ascontiguousarray(pixels)

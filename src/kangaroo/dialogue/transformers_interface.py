@@ -16,12 +16,14 @@ from transformers.video_processing_utils import BaseVideoProcessor
 from kangaroo.dialogue.batch import ModelInputs, pad_rows, split_options
 from kangaroo.dialogue.conversation import Conversation, Text
 from kangaroo.dialogue.encoding import Encoded, Encoder
-from kangaroo.dialogue.films import list_images, list_sources
+from kangaroo.dialogue.films import as_source, list_images, list_sources
 from kangaroo.dialogue.tokenizer import ChatToken
 from kangaroo.dialogue.video_processor import KangarooVideoProcessor, KangarooVideosKwargs
 from kangaroo.errors import OptionError, PromptError
 from kangaroo.model.layout import VisualLayout
 from kangaroo.video.frames import Frames
+
+_SAVED_FIELDS = ("film_layout", "chat_template")
 
 
 class KangarooProcessorKwargs(ProcessingKwargs, total=False):  # type: ignore[call-arg]
@@ -138,7 +140,9 @@ class TransformersInterface(ProcessorMixin):
             raise PromptError("images and videos come apart, so their order is lost; give all as videos, in order")
         if audio is not None:
             raise PromptError("the model does not hear; leave out the audio")
-        films = list_sources(videos) if videos is not None else None if images is None else list_images(images)
+        films = None if videos is None else list_sources(videos)
+        if images is not None:
+            films = [as_source(image) for image in list_images(images)]
         texts = [text] if isinstance(text, str) else text
         if texts is not None:
             asked = sum(one.count(self.video_token) for one in texts)
@@ -185,6 +189,18 @@ class TransformersInterface(ProcessorMixin):
         if argument_name == "video_processor" and isinstance(argument, BaseVideoProcessor):
             return BaseVideoProcessor
         return super().check_argument_for_proper_class(argument_name, argument)
+
+    @classmethod
+    def from_args_and_dict(cls, args: Sequence[Any], processor_dict: Mapping[str, Any], **kwargs: Any) -> Any:
+        """Make a processor of what was saved.
+
+        transformers reads the names of our fields off `__init__`'s code, where a decorator hides them, and then drops
+        them without a word. This may go when it asks for the signature.
+        """
+        values = {**processor_dict, **kwargs}
+        return_unused_kwargs = values.pop("return_unused_kwargs", False)
+        processor = cls(*args, **{name: values.pop(name) for name in _SAVED_FIELDS if name in values})
+        return (processor, values) if return_unused_kwargs else processor
 
     @classmethod
     def _get_arguments_from_pretrained(
