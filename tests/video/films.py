@@ -3,10 +3,11 @@
 Axes: frame, height, width.
 """
 
-import io
+import tempfile
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -41,7 +42,8 @@ def numbers_in(pixels: np.ndarray) -> list[int]:
     return [number_in(frame) for frame in pixels]
 
 
-def encode(
+def encode_to(
+    path: Path,
     *,
     num_frames: int = 40,
     codec: str = "libx264",
@@ -60,14 +62,13 @@ def encode(
     pictures: Sequence[np.ndarray] | None = None,
     layout: str = "rgb24",
     with_sound: bool = False,
-) -> bytes:
-    """Encode frames 0, 1, ... (or `pictures`) and return the file's bytes.
+) -> None:
+    """Encode frames 0, 1, ... (or `pictures`).
 
     `colour` is FFmpeg's (matrix, primaries, transfer, range), which the pixels are converted to by matrix and
     range and tagged with.
     """
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format=container, options=container_options or {}) as output:
+    with av.open(str(path), "w", format=container, options=container_options or {}) as output:
         rate = Fraction(fps)
         stream = output.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
@@ -80,7 +81,7 @@ def encode(
             context.colorspace, context.color_primaries, context.color_trc, context.color_range = colour
         if rotate_deg:
             stream.set_display_rotation(rotate_deg)
-        sound = output.add_stream("aac", rate=16000) if with_sound else None
+        sound = output.add_stream("aac", rate=16000, layout="mono") if with_sound else None
         count = num_frames if pictures is None else len(pictures)
         for index in range(count):
             pixels = picture(index, height=height, width=width) if pictures is None else pictures[index]
@@ -97,12 +98,15 @@ def encode(
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
         if sound is not None:
-            for block in range(20):
-                heard = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-                heard.sample_rate, heard.pts = 16000, block * 1024
-                output.mux(sound.encode(heard))
-            output.mux(sound.encode(None))
-    return buffer.getvalue()
+            add_silence(output, sound)
+
+
+def encode(**options: Any) -> bytes:
+    """What `encode_to` writes with these options, as bytes."""
+    with tempfile.TemporaryDirectory() as folder:  # a file, since moving an index to the front reads what was written
+        path = Path(folder) / "film"
+        encode_to(path, **options)
+        return path.read_bytes()
 
 
 def save(folder: Path, name: str, data: bytes) -> Path:
@@ -121,3 +125,21 @@ def encode_image(
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=layout).reformat(format=pixel_format or layout)
     frame.pts = 0
     return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
+
+
+def encode_sound(container: str, codec: str) -> bytes:
+    """A second of silence, as the bytes of a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sound"
+        with av.open(str(path), "w", format=container) as output:
+            stream = output.add_stream(codec, rate=16000, layout="mono")
+            add_silence(output, stream)
+        return path.read_bytes()
+
+
+def add_silence(output: av.container.OutputContainer, stream: av.AudioStream) -> None:
+    for block in range(14):
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.int16), format="s16", layout="mono")
+        frame.sample_rate, frame.pts = 16000, block * 1152
+        output.mux(stream.encode(frame))
+    output.mux(stream.encode(None))

@@ -56,6 +56,8 @@ def local_path(source: VideoSource) -> Path:
     elif "://" in text:
         scheme = text.partition("://")[0]
         raise VideoError(f"{source.name}: {scheme!r} URLs are not read; give a file, or an http, https or data URL")
+    if not text:
+        raise VideoError("no path is given; name a video")
     path = Path(text).expanduser()
     try:
         missing = not path.exists()
@@ -74,7 +76,7 @@ def open_container(source: VideoSource) -> Iterator[tuple[InputContainer, VideoS
         VideoError: It cannot be read, or holds no moving or still picture.
     """
     assert not isinstance(source.value, Frames), "frames at hand need no container"
-    with _binary(source) as file:
+    with open_bytes(source) as file:
         head = file.read(4096)
         file.seek(0)
         if not head:
@@ -112,7 +114,12 @@ def decoder_of(stream: VideoStream) -> VideoCodecContext:
     return with_alpha
 
 
-def _binary(source: VideoSource) -> Any:
+def open_bytes(source: VideoSource) -> Any:
+    """Return a source's bytes as a file without a name, to be used in a `with` statement.
+
+    Raises:
+        VideoError: It cannot be opened.
+    """
     if isinstance(source.value, bytes):
         return nullcontext(io.BytesIO(source.value))
     path = local_path(source)

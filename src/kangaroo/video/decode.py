@@ -12,6 +12,7 @@ from jaxtyping import Float64
 
 from kangaroo.errors import VideoError
 from kangaroo.video.container import holds_one_picture, open_container
+from kangaroo.video.ending import is_cut_off
 from kangaroo.video.frames import Frames
 from kangaroo.video.info import promised_duration_s
 from kangaroo.video.pictures import array_frame, array_times, decode_picture, folder_times, is_folder, list_pictures
@@ -174,12 +175,18 @@ class _Look:
 
 def _timeline(source: VideoSource) -> Timeline:
     with open_container(source) as (container, stream):
-        promised_s = promised_duration_s(container, stream)
+        promised_s, promised_frames = promised_duration_s(container, stream), stream.frames
         timeline = read_timeline(container, stream, name=source.name)
-    if promised_s is not None and timeline.duration_s < promised_s * _SHORTFALL and not timeline.is_by_order:
-        note = f"the file is cut off: {timeline.duration_s:.1f} s of {promised_s:.1f} s can be read"
-        timeline = replace(timeline, notes=(*timeline.notes, note))
-    return timeline
+        demuxer = container.format.name
+    notes = list(timeline.notes)
+    num_frames = len(timeline.pts)
+    if promised_s and timeline.duration_s < promised_s * _SHORTFALL and not timeline.is_guessed:
+        notes.append(f"the file is cut off: {timeline.duration_s:.1f} s of {promised_s:.1f} s can be read")
+    elif num_frames < promised_frames * _SHORTFALL:
+        notes.append(f"the file is cut off: {num_frames} of {promised_frames} frames can be read")
+    elif is_cut_off(source, demuxer):
+        notes.append("the file is cut off: its end is missing")
+    return replace(timeline, notes=tuple(notes))
 
 
 def _clip_notes(sampler: FrameSampler, duration_s: float) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from jaxtyping import Float64
 
 from kangaroo.errors import VideoError
 from kangaroo.video.container import local_path, open_container
+from kangaroo.video.ending import is_cut_off
 from kangaroo.video.frames import Frames
 from kangaroo.video.source import VideoSource
 
@@ -71,12 +72,10 @@ def decode_picture(source: VideoSource) -> tuple[VideoFrame, float, tuple[str, .
     """
     reason = "it may be cut off"
     with open_container(source) as (container, stream):
-        notes: tuple[str, ...] = ()
+        notes = ("the picture is cut off",) if is_cut_off(source, container.format.name) else ()
         try:
             for packet in container.demux(stream):
                 for frame in packet.decode():
-                    damaged = packet.is_corrupt or getattr(frame, "is_corrupt", False)
-                    notes = (*notes, "the picture is damaged") if damaged else notes
                     return frame, float(stream.sample_aspect_ratio or 1), notes
         except av.FFmpegError as error:
             reason = f"FFmpeg: {(error.strerror or 'unknown').lower()}"

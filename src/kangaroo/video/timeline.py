@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float64, Int64
 from kangaroo.errors import VideoError
 
 _FALLBACK_FPS = 25.0
+_MAX_GAP_S = 6 * 3600.0  # no frame stands that long; MPEG clocks that jump back look like one of 26 hours
 _MISSING = np.iinfo(np.int64).min
 _DISCARD_ALL = 48  # FFmpeg's number: the demuxer need not even read these packets
 _DRAWN_OVER = frozenset({"gif", "apng"})  # their frames change the picture before, whatever their packets say
@@ -35,6 +36,7 @@ class Timeline:
         is_shown: False for packets that an edit list hides.
         duration_s: From the first frame's appearance to the last frame's end.
         start_s: The container's time of the first frame.
+        is_guessed: Some times are not the container's but ours.
         is_by_order: Packets do not tell which frame they become, because times are missing, go backwards or
             stand in decoding order; the decoder's first frame then has the first time and so on, and the
             film must be decoded from its start.
@@ -48,6 +50,7 @@ class Timeline:
     time_base: Fraction
     duration_s: float
     start_s: float
+    is_guessed: bool
     is_by_order: bool
     notes: tuple[str, ...]
 
@@ -65,6 +68,7 @@ def read_timeline(container: InputContainer, stream: VideoStream, *, name: str) 
         VideoError: Not one packet can be read.
     """
     pts, dts, lengths, flags, notes = [], [], [], [], []
+    num_damaged = 0
     for other in container.streams:
         if other is not stream and hasattr(other, "discard"):  # PyAV 15 lacks it
             other.discard = _DISCARD_ALL  # type: ignore[assignment]
@@ -76,10 +80,13 @@ def read_timeline(container: InputContainer, stream: VideoStream, *, name: str) 
             dts.append(_MISSING if packet.dts is None else packet.dts)
             lengths.append(packet.duration or 0)
             flags.append((packet.is_keyframe, not packet.is_discard))
+            num_damaged += packet.is_corrupt
     except av.FFmpegError as error:
         notes.append(f"the file is damaged after its packet {len(pts)} ({(error.strerror or 'unknown').lower()})")
     if not pts:
         raise VideoError(f"{name}: the file holds no video frame that can be read; it may be cut off")
+    if num_damaged:
+        notes.append(f"{num_damaged} of {len(pts)} packets of the film are damaged")
     is_key, is_shown = np.array(flags, dtype=bool).T
     if stream.codec_context.name in _DRAWN_OVER:
         is_key[1:] = False
@@ -103,7 +110,7 @@ def _timeline(
     time_base = stream.time_base or Fraction(1, 1)
     rate = float(stream.average_rate or stream.guessed_rate or _FALLBACK_FPS)
     tick_s = float(time_base)
-    repaired, why = _repair(pts, dts, step=max(1, round(1 / rate / tick_s)))
+    repaired, why = _repair(pts, dts, step=max(1, round(1 / rate / tick_s)), max_gap=_MAX_GAP_S / tick_s)
     start = repaired[is_shown].min()
     times_s = (repaired - start) * tick_s
     last = np.flatnonzero(is_shown)[repaired[is_shown].argmax()]
@@ -118,6 +125,7 @@ def _timeline(
         time_base=time_base,
         duration_s=end_s,
         start_s=float(start * tick_s),
+        is_guessed=bool(why),
         is_by_order=bool(why) or _is_blind_to_order(stream, pts),
         notes=(*notes, *why),
     )
@@ -130,7 +138,7 @@ def _is_blind_to_order(stream: VideoStream, pts: Int64[np.ndarray, " packet"]) -
 
 
 def _repair(
-    pts: Int64[np.ndarray, " packet"], dts: Int64[np.ndarray, " packet"], *, step: int
+    pts: Int64[np.ndarray, " packet"], dts: Int64[np.ndarray, " packet"], *, step: int, max_gap: float
 ) -> tuple[Int64[np.ndarray, " packet"], list[str]]:
     """Return usable times and what was wrong with the given ones; sound times come back as they are."""
     known = pts != _MISSING
@@ -142,7 +150,8 @@ def _repair(
         guessed = np.round(np.interp(rows, rows[known], np.sort(pts[known]))).astype(np.int64)
         return _rising(guessed, step), [f"{(~known).sum()} of {len(pts)} frames carry no time; theirs are guessed"]
     decode = np.where(dts == _MISSING, np.maximum.accumulate(pts), dts)
-    breaks = np.flatnonzero(np.diff(decode) < -MAX_REORDER * step) + 1
+    moves = np.diff(decode)
+    breaks = np.flatnonzero((moves < -MAX_REORDER * step) | (moves > max_gap)) + 1
     if not len(breaks) and len(np.unique(pts)) == len(pts):
         return pts, []
     pieces: list[np.ndarray] = []
@@ -150,10 +159,10 @@ def _repair(
     for piece in np.split(pts, breaks):
         ranked = np.argsort(np.argsort(piece, kind="stable"), kind="stable")
         rising = _rising(np.sort(piece), step)[ranked]
-        shift = offset - rising.min() if pieces and rising.min() < offset else 0
-        pieces.append(rising + shift)
+        is_torn_off = bool(pieces) and not offset <= rising.min() <= offset + max_gap
+        pieces.append(rising + (offset - rising.min() if is_torn_off else 0))
         offset = int(pieces[-1].max()) + step
-    return np.concatenate(pieces), ["timestamps go backwards or repeat; times from there on are guessed"]
+    return np.concatenate(pieces), ["timestamps jump or repeat; times from there on are guessed"]
 
 
 def _rising(times: Int64[np.ndarray, " packet"], step: int) -> Int64[np.ndarray, " packet"]:
