@@ -1,0 +1,404 @@
+"""Every question that a film can answer, with its right answer and plausible wrong ones.
+
+A question is only asked where the film leaves no doubt: a description fits one thing, two times differ clearly.
+The words come from `wording`; here stand the facts.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from kangaroo.playground.film import ACTIONS, ARRIVALS, DEPARTURES, Event, Film, Scene, Verb, does, times_phrase
+from kangaroo.playground.vocabulary import COLOURS, PLACES, SHAPES, Look, Phrase, Way, common_sprites
+
+
+class Family(StrEnum):
+    """What a question is about. The first ten can be asked with four options."""
+
+    WHAT = "what"
+    COUNT = "count"
+    COLOUR = "colour"
+    WHERE = "where"
+    WAY = "way"
+    ORDER = "order"
+    WHEN = "when"
+    OFTEN = "often"
+    ACTION = "action"
+    CHANGE = "change"
+    YES_NO = "yes_no"
+    DESCRIBE = "describe"
+
+
+CHOICE_FAMILIES = tuple(family for family in Family if family not in (Family.YES_NO, Family.DESCRIBE))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A question before it is put into words.
+
+    `template` names its wordings; `slots` fill them; `wrong` holds at least three wrong answers for the families
+    that can be asked with options. `subject` is the thing's name where a follow-up could say "it".
+    """
+
+    family: Family
+    template: str
+    answer: Phrase
+    wrong: tuple[Phrase, ...] = ()
+    slots: dict[str, Phrase] = field(default_factory=dict)
+    subject: Phrase | None = None
+
+
+def questions(film: Film, rng: random.Random) -> list[Question]:
+    """Return every question this film can answer, the describing one first; `rng` picks wrong answers."""
+    asker = _Asker(film, rng)
+    found = [asker.describe()]
+    for part in (asker.what, asker.count, asker.colour, asker.where, asker.way, asker.order, asker.timing):
+        found.extend(part())
+    for part in (asker.action, asker.change, asker.yes_no):
+        found.extend(part())
+    return found
+
+
+def second_phrase(second: float) -> Phrase:
+    """Say when, to the whole second: `at 12 seconds`, `第12秒`."""
+    whole = round(second)
+    return Phrase(f"at {whole} second{'' if whole == 1 else 's'}", f"第{whole}秒")
+
+
+def describe(film: Film) -> Phrase:
+    """Tell everything that is in view from the start and everything that happens, in order."""
+    en, zh = [], []
+    for scene in film.scenes:
+        for index, thing in enumerate(scene.things):
+            if scene.arrival_s(index) == scene.start_s:
+                name, place = thing.look.name, PLACES[thing.cell]
+                moment = second_phrase(scene.start_s)
+                if scene is film.scenes[0]:
+                    en.append(f"First, the {name.en} is {place.en}.")
+                    zh.append(f"一开始，{name.zh}在{place.zh}。")
+                else:
+                    en.append(f"Then {moment.en}, the {name.en} is {place.en}.")
+                    zh.append(f"然后{moment.zh}，{name.zh}在{place.zh}。")
+        for event in scene.events:
+            name, act = scene.things[event.thing].look.name, does(event, scene)
+            moment = second_phrase(event.start_s)
+            en.append(f"{moment.en.capitalize()}, the {name.en} {act.en}.")
+            zh.append(f"{moment.zh}，{name.zh}{act.zh}。")
+    return Phrase(" ".join(en), "".join(zh))
+
+
+class _Asker:
+    """Holds what all families need: the film's things, events, and how often each description fits."""
+
+    def __init__(self, film: Film, rng: random.Random) -> None:
+        self.film, self.rng = film, rng
+        self.unit_s = film.duration_s / max(16, min(160, round(film.duration_s)))
+        self.things = [(scene, index) for scene in film.scenes for index in range(len(scene.things))]
+        self.looks = [scene.things[index].look for scene, index in self.things]
+        self.events = [(scene, event) for scene in film.scenes for event in scene.events]
+        self.kinds = Counter(look.kind for look in self.looks)
+
+    def describe(self) -> Question:
+        return Question(family=Family.DESCRIBE, template="describe", answer=describe(self.film))
+
+    def what(self) -> Iterator[Question]:
+        doings = Counter(does(event, scene) for scene, event in self.events)
+        for scene, event in self.events:
+            act, look = does(event, scene), scene.things[event.thing].look
+            if doings[act] > 1 or event.verb in (Verb.BLINK, Verb.JUMP) and self._often(event.verb) > 1:
+                continue
+            slots = {"does": _bare(event, scene)}
+            yield self._about_thing(Family.WHAT, "what", look, slots)
+
+    def _often(self, verb: Verb) -> int:
+        return sum(event.verb is verb for _, event in self.events)
+
+    def count(self) -> Iterator[Question]:
+        if len(self.looks) <= 8:
+            yield self._number("count.all", len(self.looks), {})
+        recoloured = any(event.verb is Verb.RECOLOUR for _, event in self.events)
+        colours = Counter(look.colour for look in self.looks if look.colour)
+        for colour, number in colours.items():
+            if not recoloured:
+                yield self._number("count.colour", number, {"colour": COLOURS[colour].name})
+        for kind, number in self.kinds.items():
+            if kind in SHAPES and number > 1:
+                yield self._number("count.shape", number, {"shape": SHAPES[kind], "shapes": _plural(SHAPES[kind])})
+
+    def _number(self, template: str, number: int, slots: dict[str, Phrase]) -> Question:
+        low = max(0, number - self.rng.randint(0, 3))
+        others = [n for n in range(low, low + 4) if n != number]
+        return Question(
+            family=Family.COUNT,
+            template=template,
+            answer=Phrase(str(number), str(number)),
+            wrong=tuple(Phrase(str(n), str(n)) for n in others),
+            slots=slots,
+        )
+
+    def colour(self) -> Iterator[Question]:
+        for scene, index in self.things:
+            look = scene.things[index].look
+            changes = any(event.verb is Verb.RECOLOUR for event in scene.events_of(index))
+            if look.colour is None or changes or self.kinds[look.kind] > 1:
+                continue
+            in_film = [COLOURS[other.colour].name for other in self.looks if other.colour]
+            yield Question(
+                family=Family.COLOUR,
+                template="colour",
+                answer=COLOURS[look.colour].name,
+                wrong=self._wrong(COLOURS[look.colour].name, in_film, [c.name for c in COLOURS.values()]),
+                slots={"thing": look.kind_name},
+                subject=look.kind_name,
+            )
+
+    def where(self) -> Iterator[Question]:
+        for scene, index in self.things:
+            thing = scene.things[index]
+            verbs = {event.verb for event in scene.events_of(index)}
+            if Verb.MOVE not in verbs:
+                yield self._place("where", thing.look, thing.cell)
+            else:
+                yield self._place("where.before", thing.look, thing.cell)
+                if not verbs.intersection(DEPARTURES):
+                    yield self._place("where.after", thing.look, scene.cell_after(index))
+
+    def _place(self, template: str, look: Look, cell: int) -> Question:
+        return Question(
+            family=Family.WHERE,
+            template=template,
+            answer=PLACES[cell],
+            wrong=self._wrong(PLACES[cell], (), PLACES),
+            slots={"thing": look.name},
+            subject=look.name,
+        )
+
+    def way(self) -> Iterator[Question]:
+        for scene, event in self.events:
+            if event.way is None:
+                continue
+            name = scene.things[event.thing].look.name
+            moves = event.verb is Verb.MOVE
+            if moves and sum(other.verb is Verb.MOVE for other in scene.events_of(event.thing)) > 1:
+                continue
+            ways = [way.motion if moves else way.side for way in Way]
+            answer = event.way.motion if moves else event.way.side
+            yield Question(
+                family=Family.WAY,
+                template=f"way.{event.verb}",
+                answer=answer,
+                wrong=self._wrong(answer, (), ways),
+                slots={"thing": name},
+                subject=name,
+            )
+
+    def order(self) -> Iterator[Question]:
+        arrivals = sorted((scene.arrival_s(index), i) for i, (scene, index) in enumerate(self.things))
+        names = [self.looks[i] for _, i in arrivals]
+        clear = [
+            later - earlier >= 1.5 * self.unit_s
+            for (earlier, _), (later, _) in zip(arrivals, arrivals[1:], strict=False)
+        ]
+        if len(names) >= 2 and clear[0]:
+            yield self._about_thing(Family.ORDER, "order.first", names[0], {}, subject=False)
+        if len(names) >= 2 and clear[-1]:
+            yield self._about_thing(Family.ORDER, "order.last", names[-1], {}, subject=False)
+        for i in range(len(names) - 1):
+            if clear[i] and (i + 1 == len(clear) or clear[i + 1]):
+                yield self._about_thing(Family.ORDER, "order.after", names[i + 1], {"thing": names[i].name})
+            if clear[i] and (i == 0 or clear[i - 1]):
+                yield self._about_thing(Family.ORDER, "order.before", names[i], {"thing": names[i + 1].name})
+        clauses = Counter(self._clause(scene, event) for scene, event in self.events)
+        for (scene, event), (next_scene, following) in zip(self.events, self.events[1:], strict=False):
+            if clauses[self._clause(scene, event)] > 1 or following.start_s - event.start_s < 1.5 * self.unit_s:
+                continue
+            answer = self._clause(next_scene, following)
+            others = [clause for clause in clauses if clause != self._clause(scene, event)]
+            made_up = [self._made_up_clause() for _ in range(12)]
+            yield Question(
+                family=Family.ORDER,
+                template="order.next",
+                answer=answer,
+                wrong=self._wrong(answer, others, made_up),
+                slots={"clause": self._clause(scene, event)},
+            )
+
+    def timing(self) -> Iterator[Question]:
+        for scene, event in self.events:
+            look = scene.things[event.thing].look
+            if sum(other.verb is event.verb for other in scene.events_of(event.thing)) > 1:
+                continue
+            slots = {"thing": look.name, "do": _bare_infinitive(event, scene)}
+            yield Question(
+                family=Family.WHEN,
+                template="when.arrive" if event.verb in ARRIVALS else "when.act",
+                answer=second_phrase(event.start_s),
+                wrong=self._other_seconds(event.start_s),
+                slots=slots,
+                subject=look.name,
+            )
+            if event.verb in (Verb.BLINK, Verb.JUMP):
+                yield Question(
+                    family=Family.OFTEN,
+                    template="often",
+                    answer=times_phrase(event.times),
+                    wrong=tuple(times_phrase(n) for n in range(1, 6) if n != event.times)[:4],
+                    slots=slots,
+                    subject=look.name,
+                )
+
+    def _other_seconds(self, second: float) -> tuple[Phrase, ...]:
+        """Pick three other seconds, each clearly apart from the right one and from each other."""
+        apart = max(2, round(0.15 * self.film.duration_s))
+        chosen = [round(second)]
+        candidates = list(range(int(max(self.film.duration_s, 5 * apart)) + 1))
+        self.rng.shuffle(candidates)
+        for candidate in candidates:
+            if len(chosen) < 4 and all(abs(candidate - other) >= apart for other in chosen):
+                chosen.append(candidate)
+        chosen.extend(round(second) + apart * (5 + n) for n in range(4 - len(chosen)))
+        return tuple(second_phrase(other) for other in chosen[1:])
+
+    def action(self) -> Iterator[Question]:
+        for scene, index in self.things:
+            acts = [event for event in scene.events_of(index) if event.verb in ACTIONS]
+            if len(acts) != 1:
+                continue
+            look, answer = scene.things[index].look, does(acts[0], scene)
+            others = [does(event, where) for where, event in self.events if event.verb in ACTIONS]
+            yield Question(
+                family=Family.ACTION,
+                template="action",
+                answer=answer,
+                wrong=self._wrong(answer, others, _ACTS, kinds_differ=True),
+                slots={"thing": look.name},
+                subject=look.name,
+            )
+
+    def change(self) -> Iterator[Question]:
+        for scene, event in self.events:
+            if event.colour is None:
+                continue
+            look = scene.things[event.thing].look
+            assert look.colour is not None
+            answer = COLOURS[event.colour].name
+            yield Question(
+                family=Family.CHANGE,
+                template="change",
+                answer=answer,
+                wrong=self._wrong(answer, [COLOURS[look.colour].name], [c.name for c in COLOURS.values()]),
+                slots={"thing": look.name},
+                subject=look.name,
+            )
+
+    def yes_no(self) -> Iterator[Question]:
+        yes, no = Phrase("Yes", "是的"), Phrase("No", "不是")
+        for scene, event in self.events:
+            look = scene.things[event.thing].look
+            if event.verb not in ACTIONS:
+                continue
+            slots = {"thing": look.name, "do": _bare_infinitive(event, scene)}
+            yield Question(family=Family.YES_NO, template="yes_no", answer=yes, slots=slots, subject=look.name)
+            done = {other.verb for other in scene.events_of(event.thing)}
+            other = self.rng.choice([verb for verb in _INFINITIVES if verb not in done])
+            slots = {"thing": look.name, "do": _INFINITIVES[other]}
+            yield Question(family=Family.YES_NO, template="yes_no", answer=no, slots=slots, subject=look.name)
+        for look in self.rng.sample(self.looks, min(2, len(self.looks))):
+            yield Question(family=Family.YES_NO, template="yes_no.there", answer=yes, slots={"thing": look.name})
+            absent = Phrase("", "")
+            while absent == Phrase("", "") or any(absent == there.name for there in self.looks):
+                absent = self._random_look().name
+            yield Question(family=Family.YES_NO, template="yes_no.there", answer=no, slots={"thing": absent})
+
+    def _about_thing(
+        self, family: Family, template: str, look: Look, slots: dict[str, Phrase], *, subject: bool = True
+    ) -> Question:
+        others = [other.name for other in self.looks if other.name != slots.get("thing")]
+        return Question(
+            family=family,
+            template=template,
+            answer=look.name,
+            wrong=self._wrong(look.name, others, [self._random_look().name for _ in range(6)]),
+            slots=slots,
+            subject=look.name if subject else None,
+        )
+
+    def _random_look(self) -> Look:
+        like = self.rng.choice(self.looks)
+        if not like.is_shape:
+            return Look(self.rng.choice(common_sprites()))
+        return Look(self.rng.choice(tuple(SHAPES)), self.rng.choice(tuple(COLOURS)))
+
+    def _clause(self, scene: Scene, event: Event) -> Phrase:
+        name, act = scene.things[event.thing].look.name, does(event, scene)
+        return Phrase(f"the {name.en} {act.en}", f"{name.zh}{act.zh}")
+
+    def _made_up_clause(self) -> Phrase:
+        name, act = self.rng.choice(self.looks).name, self.rng.choice(_ACTS)
+        return Phrase(f"the {name.en} {act.en}", f"{name.zh}{act.zh}")
+
+    def _wrong(
+        self, answer: Phrase, likely: Iterable[Phrase], possible: Iterable[Phrase], *, kinds_differ: bool = False
+    ) -> tuple[Phrase, ...]:
+        """Pick three wrong answers, those that occur in the film first.
+
+        `kinds_differ`: options must not differ in the number of repetitions or in the way alone.
+        """
+        chosen: list[Phrase] = []
+        for pool in (list(dict.fromkeys(likely)), list(dict.fromkeys(possible))):
+            self.rng.shuffle(pool)
+            for phrase in pool:
+                alike = {other.en.split()[0] for other in (answer, *chosen)} if kinds_differ else set()
+                if len(chosen) < 3 and phrase not in (answer, *chosen) and phrase.en.split()[0] not in alike:
+                    chosen.append(phrase)
+        return tuple(chosen)
+
+
+def _plural(name: Phrase) -> Phrase:
+    en = {"half circle": "half circles", "cross": "crosses"}.get(name.en, f"{name.en}s")
+    return Phrase(en, name.zh)
+
+
+_INFINITIVES = {
+    Verb.GROW: Phrase("grow", "变大"),
+    Verb.SHRINK: Phrase("shrink", "变小"),
+    Verb.TURN: Phrase("spin", "旋转"),
+    Verb.BLINK: Phrase("blink", "闪烁"),
+    Verb.JUMP: Phrase("jump", "跳"),
+    Verb.RECOLOUR: Phrase("change colour", "变颜色"),
+    Verb.MOVE: Phrase("move", "移动"),
+}
+
+_ACTS = (
+    Phrase("grows", "变大"),
+    Phrase("shrinks", "变小"),
+    Phrase("spins", "旋转"),
+    *(Phrase(f"blinks {times_phrase(n).en}", f"闪烁{times_phrase(n).zh}") for n in (1, 2, 3)),
+    *(Phrase(f"jumps {times_phrase(n).en}", f"跳{times_phrase(n).zh}") for n in (1, 2, 3)),
+    *(Phrase(f"moves {way.motion.en}", f"{way.motion.zh}移动") for way in Way),
+)
+
+
+def _bare_infinitive(event: Event, scene: Scene) -> Phrase:
+    """Say what happens without its details, after "does" or "start to"."""
+    if event.verb is Verb.BUMP:
+        assert event.other is not None
+        other = scene.things[event.other].look.name
+        return Phrase(f"bump into the {other.en}", f"撞上{other.zh}")
+    if event.verb in _INFINITIVES:
+        return _INFINITIVES[event.verb]
+    return Phrase({"enter": "enter", "appear": "appear", "leave": "leave"}.get(event.verb, "vanish"),
+                  {"enter": "进来", "appear": "出现", "leave": "离开"}.get(event.verb, "消失"))
+
+
+def _bare(event: Event, scene: Scene) -> Phrase:
+    """Say what happens for "which object ...": repetitions and new colours left out, ways kept."""
+    match event.verb:
+        case Verb.BLINK:
+            return Phrase("blinks", "闪烁")
+        case Verb.JUMP:
+            return Phrase("jumps", "跳")
+        case _:
+            return does(event, scene)

@@ -1,0 +1,142 @@
+"""Draw films as pixels, on the CPU or on a GPU, many films at once.
+
+Each slot of a frame is one tile of the atlas: moved, scaled, turned, tinted and laid over what is below it.
+Axes: frame, slot, state (see `film`), pattern (kind, two colours, angle, frequency), row, column.
+"""
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Float32, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+from kangaroo.playground.atlas import atlas
+from kangaroo.playground.film import PATTERNS, Film
+from kangaroo.playground.pack import TILE_PX
+from kangaroo.playground.script import MAX_THINGS
+
+_TYPICAL_SIZE = 0.25
+
+
+def backgrounds(film: Film, times_s: np.ndarray) -> Float32[np.ndarray, "frame pattern"]:
+    """Return the background of each frame as numbers: kind, first and second colour, angle, frequency."""
+    rows = [
+        [PATTERNS.index(back.pattern), *back.first, *back.second, back.angle, back.frequency]
+        for back in (scene.background for scene in film.scenes)
+    ]
+    table = np.array(rows, dtype=np.float32)
+    return table[[film.scene_at(second) for second in times_s]]
+
+
+class Renderer:
+    """Draws on one device.
+
+    >>> frames = Renderer("cpu").draw(make_film(seed=1), np.array([0.0, 1.0]), height_px=112, width_px=112)
+    """
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.dtype = torch.float16 if self.device.type == "cuda" else torch.float32
+        self.tiles = {
+            side: atlas(side).to(self.device, self.dtype) for side in (TILE_PX, TILE_PX // 2, TILE_PX // 4)
+        }
+
+    def draw(
+        self, film: Film, times_s: np.ndarray, *, height_px: int, width_px: int
+    ) -> UInt8[Tensor, "frame row column rgb"]:
+        """Draw one film at the given seconds, stretched to a size."""
+        states = torch.from_numpy(film.states(times_s, num_slots=MAX_THINGS))
+        patterns = torch.from_numpy(backgrounds(film, times_s))
+        aspects = torch.full((len(times_s),), film.aspect)
+        pixels = self.render(states, patterns, aspects, height_px=height_px, width_px=width_px)
+        pixels = (pixels * 255).round().clamp(0, 255).to(torch.uint8)
+        return rearrange(pixels, "frame rgb row column -> frame row column rgb").cpu()
+
+    @torch.no_grad()
+    def render(
+        self,
+        states: Float32[Tensor, "frame slot state"],
+        patterns: Float32[Tensor, "frame pattern"],
+        aspects: Float32[Tensor, " frame"],
+        *,
+        height_px: int,
+        width_px: int,
+        chunk_frames: int = 1024,
+    ) -> Tensor:
+        """Return pixels, 0 to 1, `[frame, rgb, row, column]`, on this renderer's device."""
+        chunks = [
+            self._render_chunk(*parts, height_px=height_px, width_px=width_px)
+            for parts in zip(
+                states.split(chunk_frames), patterns.split(chunk_frames), aspects.split(chunk_frames), strict=True
+            )
+        ]
+        return torch.cat(chunks)
+
+    def _render_chunk(
+        self, states: Tensor, patterns: Tensor, aspects: Tensor, *, height_px: int, width_px: int
+    ) -> Tensor:
+        # which frames use a slot is asked on the CPU, where the states come from: the GPU never waits
+        used = [torch.nonzero(states[:, slot, 4] > 0).flatten() for slot in range(states.shape[1])]
+        states = states.to(self.device, non_blocking=True)
+        patterns = patterns.to(self.device, non_blocking=True)
+        aspects = aspects.to(self.device, non_blocking=True)
+        y = (torch.arange(height_px, device=self.device) + 0.5) / height_px
+        x = (torch.arange(width_px, device=self.device) + 0.5) / width_px
+        canvas = _paint_background(patterns, x, y).to(self.dtype)
+        tiles = self._tiles_for(min(height_px, width_px))
+        for slot, frames in enumerate(used):
+            if not len(frames):
+                continue
+            where = frames.to(self.device, non_blocking=True)
+            whole = len(frames) == len(states)
+            state = states[:, slot] if whole else states[where, slot]
+            grid = _tile_coordinates(state, aspects if whole else aspects[where], x, y).to(self.dtype)
+            layers = F.grid_sample(tiles[state[:, 8].long()], grid, align_corners=False)
+            alpha = state[:, 4].to(self.dtype)[:, None, None, None]
+            tint = rearrange(state[:, 5:8].to(self.dtype), "frame rgb -> frame rgb 1 1")
+            below = canvas if whole else canvas[where]
+            drawn = alpha * (layers[:, :3] + tint * layers[:, 3:4]) + (1 - alpha * layers[:, 4:5]) * below
+            if whole:
+                canvas = drawn
+            else:
+                canvas[where] = drawn
+        return canvas
+
+    def _tiles_for(self, side_px: int) -> Tensor:
+        """Choose the sharpest tiles that a typical thing does not shrink by more than a third."""
+        wanted = _TYPICAL_SIZE * side_px * 1.5
+        fitting = [side for side in self.tiles if side <= wanted]
+        return self.tiles[max(fitting, default=min(self.tiles))]
+
+
+def _tile_coordinates(state: Tensor, aspects: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Return, for every pixel, where it falls in the tile, -1 to 1."""
+    unit_x = (1 / aspects).clamp(max=1)[:, None]
+    unit_y = aspects.clamp(max=1)[:, None]
+    scale = (2 / state[:, 2])[:, None]
+    across = (x[None] - state[:, 0:1]) / unit_x * scale
+    down = (y[None] - state[:, 1:2]) / unit_y * scale
+    cos, sin = torch.cos(state[:, 3])[:, None, None], torch.sin(state[:, 3])[:, None, None]
+    across, down = across[:, None, :], down[:, :, None]
+    return torch.stack([across * cos + down * sin, down * cos - across * sin], dim=-1)
+
+
+def _paint_background(patterns: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    kind = patterns[:, 0][:, None, None]
+    angle, frequency = patterns[:, 7][:, None, None], patterns[:, 8][:, None, None]
+    along = torch.cos(angle) * x[None, None, :] + torch.sin(angle) * y[None, :, None]
+    across = torch.cos(angle) * y[None, :, None] - torch.sin(angle) * x[None, None, :]
+    wave, cross_wave = torch.sin(6.2832 * frequency * along), torch.sin(6.2832 * frequency * across)
+    shares = {
+        "plain": torch.zeros_like(wave),
+        "gradient": along.clamp(0, 1),
+        "stripes": (wave * 6).clamp(-1, 1) / 2 + 0.5,
+        "checks": (wave * cross_wave * 8).clamp(-1, 1) / 2 + 0.5,
+        "clouds": (torch.sin(wave * 1.7 + 5 * across) + torch.sin(cross_wave * 1.3 + 4 * along)) / 4 + 0.5,
+    }
+    share = torch.zeros_like(wave)
+    for index, name in enumerate(PATTERNS):
+        share = torch.where(kind == index, shares[name], share)
+    first, second = patterns[:, 1:4][:, :, None, None], patterns[:, 4:7][:, :, None, None]
+    return first + (second - first) * share[:, None]

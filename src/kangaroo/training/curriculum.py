@@ -1,0 +1,87 @@
+"""Stages as values: what joey is shown, in which order, and how fast it learns.
+
+The five stages of the paper come with the curriculum; this plain schedule of joey's first training is where they grow.
+"""
+
+from dataclasses import dataclass, field
+
+from kangaroo.playground.rounds import Mixture
+from kangaroo.playground.script import FilmSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One part of a training run.
+
+    Attributes:
+        name: What logs and folders call it.
+        image_size_px: Side of the square frames.
+        frames: How many frames films have, each count with its share of the batches.
+        batch_frames: Frames in one batch: batches of longer films hold fewer films.
+        max_films: Films in one batch at most.
+        steps: Optimiser steps.
+        learning_rate: At the stage's start and at its end, with half a cosine between.
+        mixture: What is asked about each film.
+        films: What kind of films are drawn.
+    """
+
+    name: str
+    image_size_px: int
+    frames: tuple[tuple[int, float], ...]
+    batch_frames: int
+    max_films: int
+    steps: int
+    learning_rate: tuple[float, float]
+    mixture: Mixture = field(default_factory=Mixture)
+    films: FilmSettings = field(default_factory=FilmSettings)
+
+
+JOEY = (
+    Stage(
+        name="seeing",
+        image_size_px=112,
+        frames=((1, 0.08), (16, 0.64), (32, 0.14), (64, 0.14)),
+        batch_frames=4096,
+        max_films=256,
+        steps=3500,
+        learning_rate=(1e-3, 7e-4),
+        mixture=Mixture(num_rounds=7, describe_share=0.5, choice_share=0.5),
+    ),
+    Stage(
+        name="sharper",
+        image_size_px=224,
+        frames=((1, 0.05), (16, 0.65), (32, 0.18), (64, 0.12)),
+        batch_frames=2048,
+        max_films=128,
+        steps=1600,
+        learning_rate=(7e-4, 5e-4),
+        mixture=Mixture(num_rounds=8, describe_share=0.3, choice_share=0.65),
+    ),
+    Stage(
+        name="longer",
+        image_size_px=224,
+        frames=((1, 0.04), (16, 0.44), (32, 0.22), (64, 0.24), (128, 0.06)),
+        batch_frames=2048,
+        max_films=128,
+        steps=2000,
+        learning_rate=(5e-4, 5e-6),
+        mixture=Mixture(num_rounds=10, describe_share=0.25, choice_share=0.7),
+    ),
+)
+
+# two layers a side, a few films: the whole road in seconds on a CPU
+TINY = tuple(
+    Stage(
+        name=stage.name,
+        image_size_px=56,
+        frames=((1, 0.2), (16, 0.8)),
+        batch_frames=32,
+        max_films=4,
+        steps=2,
+        learning_rate=stage.learning_rate,
+    )
+    for stage in JOEY
+)
+
+CURRICULA = {"joey": JOEY, "tiny": TINY}
+WARM_UP_STEPS = 200

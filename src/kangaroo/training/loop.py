@@ -1,0 +1,101 @@
+"""The loop: a generator of steps. Saving, logging and evaluating are up to whoever iterates.
+
+Axes: film, position, width.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kangaroo.model.modeling import KangarooForConditionalGeneration
+from kangaroo.training.batches import Batch, Painter
+from kangaroo.training.curriculum import WARM_UP_STEPS, Stage
+
+_CLIP_NORM = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What one optimiser step gave. `loss` and `grad_norm` stay on the device: reading them waits for it."""
+
+    number: int
+    loss: Tensor
+    grad_norm: Tensor
+    learning_rate: float
+    num_films: int
+    num_tokens: int
+
+
+def make_optimizer(model: nn.Module) -> torch.optim.AdamW:
+    """Return AdamW; weight decay on matrices only."""
+    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
+    rest = [weight for weight in model.parameters() if weight.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), fused=next(model.parameters()).is_cuda)
+
+
+def learning_rate(stage: Stage, step: int, *, is_first: bool) -> float:
+    """Return the rate of one step: half a cosine from the stage's first to its last, the run's first steps warmed up."""
+    first, last = stage.learning_rate
+    rate = last + (first - last) * (1 + math.cos(math.pi * step / stage.steps)) / 2
+    return rate * min(1.0, (step + 1) / min(WARM_UP_STEPS, stage.steps)) if is_first else rate
+
+
+def film_loss(model: KangarooForConditionalGeneration, pixels: Tensor, batch: Batch) -> Tensor:
+    """Return the mean loss over the tokens that the assistant speaks; logits exist at those positions alone."""
+    device = pixels.device
+    num_films = len(batch.input_ids)
+    rows = model.model.encode_films(
+        pixels,
+        batch.times_s.to(device, non_blocking=True),
+        [batch.num_frames] * num_films,
+        chunk_frames=len(pixels),
+    )
+    # where to look is known on the CPU, so the device is never asked
+    supervised = (batch.labels[:, 1:] != -100).nonzero(as_tuple=True)
+    targets = batch.labels[:, 1:][supervised].to(device, non_blocking=True)
+    film, position = (index.to(device, non_blocking=True) for index in supervised)
+    ids = batch.input_ids.to(device, non_blocking=True)
+    embeds = model.get_input_embeddings()(ids)
+    mask = (ids == model.config.video_token_id)[..., None]
+    embeds = embeds.masked_scatter(mask, rows.to(embeds.dtype))
+    hidden = model.model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
+    logits = model.lm_head(hidden[film, position])
+    return F.cross_entropy(logits.float(), targets)
+
+
+def train_stage(
+    model: KangarooForConditionalGeneration,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable[Batch],
+    painter: Painter,
+    stage: Stage,
+    *,
+    first_step: int = 0,
+    is_first: bool = False,
+) -> Iterator[Step]:
+    """Train on each batch in turn and yield what it gave."""
+    device = next(model.parameters()).device
+    for number, batch in enumerate(batches, start=first_step):
+        rate = learning_rate(stage, number, is_first=is_first)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        pixels = painter.paint(batch).float()
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss = film_loss(model, pixels, batch)
+        loss.backward()
+        grad_norm = nn.utils.clip_grad_norm_(model.parameters(), _CLIP_NORM)
+        optimizer.step()
+        optimizer.zero_grad()
+        yield Step(
+            number=number,
+            loss=loss.detach(),
+            grad_norm=grad_norm,
+            learning_rate=rate,
+            num_films=len(batch.input_ids),
+            num_tokens=batch.input_ids.numel(),
+        )
