@@ -1,0 +1,107 @@
+"""The hinge of the house: one method that turns a conversation into an answer. Imports without torch.
+
+`LocalAnswerer` (this process) and `RemoteAnswerer` (any OpenAI-compatible endpoint) provide it; evaluation,
+curation and serving consume it and know nothing else of a model.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from kangaroo.dialogue.conversation import Conversation
+from kangaroo.errors import OptionError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How tokens are picked. Temperature 0 is greedy and needs no seed."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    max_new_tokens: int = 512
+    stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0:
+            raise OptionError(f"temperature is {self.temperature}; give 0 (greedy) or more")
+        if not 0 < self.top_p <= 1:
+            raise OptionError(f"top-p is {self.top_p}; give a share above 0 and at most 1")
+        if self.max_new_tokens < 1:
+            raise OptionError(f"max-new-tokens is {self.max_new_tokens}; give 1 or more")
+        if not all(self.stop):
+            raise OptionError("a stop string is empty; leave it out")
+
+
+class FinishReason(StrEnum):
+    """Why an answer ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CANCELLED = "cancelled"
+
+
+@dataclass(kw_only=True)
+class Answer:
+    """An answer as it comes: iterate it for text; afterwards the fields tell how it came about.
+
+    Leaving the iteration early ends the answer there: it is `cancelled`, and no more work is done for it.
+    `preflight` says in one line what will be looked at, before anything is decoded.
+    `times_s` holds one list per film of the conversation: the second of each frame that the model saw.
+    `timings_s` names seconds spent in open, decode, vision, prefill, generate.
+    """
+
+    stream: Iterator[str] = field(repr=False)
+    model: str
+    preflight: str = ""
+    text: str = ""
+    times_s: list[list[float]] = field(default_factory=list)
+    visual_tokens: int = 0
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    finish_reason: FinishReason | None = None
+    timings_s: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[str]:
+        whole = False
+        try:
+            for piece in self.stream:
+                self.text += piece
+                yield piece
+            whole = True
+        finally:
+            if not whole:
+                self.close()
+
+    def close(self) -> None:
+        """End the answer here. What was said stays; an answer that has ended is left as it is."""
+        if isinstance(self.stream, Generator):
+            self.stream.close()
+        if self.finish_reason is None:
+            self.finish_reason = FinishReason.CANCELLED
+
+    def read(self) -> "Answer":
+        """Wait for the whole answer and return it."""
+        for _ in self:
+            pass
+        return self
+
+
+class Answerer(Protocol):
+    """Anything that answers. Safe to call from several threads; batching happens inside it."""
+
+    name: str
+
+    def answer(self, conversation: Conversation, sampling: Sampling = Sampling()) -> Answer:
+        """Answer the last user turn."""
+        ...
+
+    def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[float]:
+        """Return the log-likelihood of each continuation as the assistant's answer, in nats.
+
+        Raises:
+            OptionError: This provider cannot score.
+        """
+        ...

@@ -1,0 +1,173 @@
+"""Load a model by name: `joey`, which ships with the package, a folder, or a repository on the Hugging Face hub."""
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kangaroo.errors import ModelError, OptionError
+
+if TYPE_CHECKING:
+    import torch
+
+    from kangaroo.chat.local import LocalAnswerer
+
+JOEY = "joey"
+
+_FILES = ("*.json", "*.jinja", "*.safetensors")
+
+
+def load(
+    name: str | Path = JOEY, *, device: "str | torch.device | None" = None, dtype: "torch.dtype | None" = None
+) -> "LocalAnswerer":
+    """Load a model, ready to answer.
+
+    >>> kangaroo.load("joey").chat("film.mp4").ask("What happens?").read().text
+
+    Args:
+        name: `joey`, a folder, or a hub id such as `owner/name`. Weights load as safetensors only.
+        device: None for the GPU where there is one, else the CPU.
+        dtype: None for bfloat16 on a GPU and float32 on a CPU, where bfloat16 is hundreds of times slower.
+
+    Raises:
+        ModelError: There is no such model, or its folder is not whole.
+        OptionError: There is no such device here.
+    """
+    folder = find_folder(name)
+    _check_whole(folder)
+    import torch
+
+    from kangaroo.chat.local import LocalAnswerer
+    from kangaroo.dialogue.processor import KangarooProcessor
+
+    place = _device(device)
+    if dtype is None:
+        dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
+    try:
+        processor = KangarooProcessor.from_pretrained(folder)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{folder}: the processor's files cannot be read ({_first_line(error)})") from None
+    return LocalAnswerer(_network(folder, dtype).to(place), processor, name=_short_name(name))
+
+
+def find_folder(name: str | Path) -> Path:
+    """Return the folder of a model, fetched from the hub where the name is an id.
+
+    Raises:
+        ModelError: There is no such folder or repository, or the hub cannot be reached.
+    """
+    if str(name) == JOEY:
+        return Path(str(files("kangaroo"))) / "joey"
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise ModelError(f"{name}: a file, not a model's folder; give the folder that holds config.json")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
+        raise ModelError(f"no model is called {str(name)!r}; give joey, a folder, or a hub id such as owner/name")
+    return _fetch(str(name))
+
+
+def read_settings(folder: Path, file: str) -> dict[str, Any]:
+    """Return one of a model's JSON files, without loading anything else.
+
+    Raises:
+        ModelError: It is missing or damaged.
+    """
+    try:
+        settings = json.loads((folder / file).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{folder}: no model here, {file} is missing; give a folder made by save_pretrained") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / file}: cannot be read ({_first_line(error)}); fetch the model again") from None
+    if not isinstance(settings, dict):
+        raise ModelError(f"{folder / file}: holds no settings; fetch the model again")
+    return settings
+
+
+def _fetch(repository: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    try:
+        return Path(snapshot_download(repository, allow_patterns=list(_FILES)))
+    except GatedRepoError:
+        raise ModelError(f"{repository}: the hub asks for consent; accept its terms there and log in") from None
+    except (RepositoryNotFoundError, HFValidationError):
+        raise ModelError(
+            f"no folder and no repository on the hub is called {repository!r}; give joey, a folder or a hub id"
+        ) from None
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise ModelError(
+            f"{repository}: no such folder here, and the hub cannot be reached ({type(error).__name__}); "
+            "check the name and the network, or give joey"
+        ) from None
+
+
+def _check_whole(folder: Path) -> None:
+    kind = read_settings(folder, "config.json").get("model_type")
+    if kind != "kangaroo":
+        raise ModelError(
+            f"{folder}: config.json describes a {kind!r} model, not a 'kangaroo'; give a Kangaroo's folder"
+        )
+    for file in ("processor_config.json", "tokenizer.json"):
+        if not (folder / file).exists():
+            raise ModelError(f"{folder}: {file} is missing; save the processor beside the model with save_pretrained")
+    if not any(folder.glob("*.safetensors")):
+        others = [path.name for suffix in ("*.bin", "*.pt", "*.pth", "*.ckpt") for path in folder.glob(suffix)]
+        found = f"; {others[0]} is not read, since such files can run code" if others else ""
+        raise ModelError(f"{folder}: the weights are missing, expected *.safetensors{found}")
+
+
+def _network(folder: Path, dtype: "torch.dtype") -> Any:
+    from safetensors import SafetensorError
+
+    from kangaroo.model.modeling import KangarooForConditionalGeneration
+
+    try:
+        network, report = KangarooForConditionalGeneration.from_pretrained(
+            folder,
+            dtype=dtype,
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{folder}: the weights cannot be read ({_first_line(error)}); fetch the model again"
+        ) from None
+    # transformers would fill these with random numbers and only warn
+    wrong = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+    if wrong:
+        raise ModelError(f"{folder}: {len(wrong)} weights are missing or do not fit its config, such as {wrong[0]}")
+    return network.eval()
+
+
+def _device(wanted: "str | torch.device | None") -> "torch.device":
+    import torch
+
+    if wanted is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise OptionError(f"device {str(wanted)!r} cannot be used here ({_first_line(error)}); try cpu") from None
+    return device
+
+
+def _short_name(name: str | Path) -> str:
+    path = Path(name).expanduser()
+    return path.resolve().name if path.is_dir() else str(name)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

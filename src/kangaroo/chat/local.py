@@ -1,0 +1,178 @@
+"""Answer with a model in this process. Threads may ask at the same time: they share the films that were seen."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from kangaroo.chat.answerer import Answer, Sampling
+from kangaroo.chat.features import MAX_BYTES, FilmFeatures, FilmReader, Look, Stopwatch
+from kangaroo.chat.generate import generate, score_continuations
+from kangaroo.chat.memory import Memory, Prompt
+from kangaroo.chat.session import Ask, OpensSessions
+from kangaroo.dialogue.conversation import Conversation
+from kangaroo.dialogue.processor import KangarooProcessor
+from kangaroo.model.modeling import KangarooForConditionalGeneration
+from kangaroo.video.sampler import FrameSampler
+
+_MAX_THREADS = 16
+
+
+class LocalAnswerer(OpensSessions):
+    """An `Answerer` of this process.
+
+    >>> answerer = kangaroo.load("joey")
+    >>> for text in answerer.chat("film.mp4").ask("What happens?"):
+    ...     print(text, end="", flush=True)
+
+    Args:
+        model: On its device, in evaluation mode.
+        processor: The one that the model was trained with.
+        name: What answers call the model.
+        max_feature_bytes: How much memory of the model's device may hold features of films that were seen.
+    """
+
+    def __init__(
+        self,
+        model: KangarooForConditionalGeneration,
+        processor: KangarooProcessor,
+        *,
+        name: str,
+        max_feature_bytes: int = MAX_BYTES,
+    ) -> None:
+        self.name = name
+        self.model = model
+        self.processor = processor
+        self._films = FilmReader(model, processor, max_bytes=max_feature_bytes)
+        self._lock = threading.Lock()
+
+    @property
+    def frame_sampler(self) -> FrameSampler:
+        """The rule that picks the frames of a film that names no other."""
+        return self.processor.video_processor.frame_sampler
+
+    @property
+    def context_tokens(self) -> int:
+        """The most tokens of a prompt and its answer."""
+        return self.model.config.text_config.max_position_embeddings
+
+    def remembering(self) -> Ask:
+        """Return `answer` with a memory: a conversation that goes on is not read again from its start."""
+        return partial(self.answer, memory=Memory())
+
+    def answer(
+        self, conversation: Conversation, sampling: Sampling = Sampling(), *, memory: Memory | None = None
+    ) -> Answer:
+        """Answer the last user turn. Films are opened now; all other work happens as the answer is read.
+
+        Raises:
+            VideoError: A film cannot be opened. One that turns out to be broken raises while the answer is read.
+            PromptError: Nothing is asked, or the conversation does not fit the context.
+        """
+        answer, look, stopwatch = self._begin(conversation, sampling)
+        answer.stream = self._stream(answer, look, stopwatch, sampling, memory)
+        return answer
+
+    def answer_batch(self, conversations: Sequence[Conversation], sampling: Sampling = Sampling()) -> list[Answer]:
+        """Answer several conversations together, and wait for all: the most answers a second on a GPU.
+
+        Each answer's `vision`, `prefill` and `generate` seconds are those of the whole batch.
+
+        Raises:
+            KangarooError: As `answer`, for the first conversation that cannot be answered.
+        """
+        if not conversations:
+            return []
+        with ThreadPoolExecutor(_MAX_THREADS) as threads:
+            begun = list(threads.map(partial(self._begin, sampling=sampling), conversations))
+        stopwatch = Stopwatch()
+        films = self._films.read([look for _, look, _ in begun], stopwatch)
+        prompts = []
+        for (answer, look, _), own in zip(begun, films, strict=True):
+            prompts.append(self._prompt(answer, look, own))
+        rounds = generate(self.model, prompts, tokenizer=self.processor.tokenizer, sampling=sampling, lock=self._lock)
+        for steps in _timed(rounds, stopwatch.timings_s):
+            for step in steps:
+                answer = begun[step.row][0]
+                answer.text += step.text
+                answer.new_tokens += 1
+                answer.finish_reason = step.finish_reason
+        for answer, _, own_stopwatch in begun:
+            answer.timings_s = own_stopwatch.timings_s | stopwatch.timings_s
+        return [answer for answer, _, _ in begun]
+
+    def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[float]:
+        """Return the log-likelihood of each continuation as the assistant's answer, in nats; its end is not counted.
+
+        Raises:
+            KangarooError: As `answer`.
+        """
+        answer, look, stopwatch = self._begin(conversation, Sampling(max_new_tokens=1))
+        prompt = self._prompt(answer, look, self._films.read([look], stopwatch)[0])
+        ids = [self.processor.encoder.text(continuation.strip()) for continuation in continuations]
+        with self._lock:
+            return score_continuations(self.model, prompt, ids)
+
+    def _begin(self, conversation: Conversation, sampling: Sampling) -> tuple[Answer, Look, Stopwatch]:
+        stopwatch = Stopwatch(timings_s=dict.fromkeys(("open", "decode", "vision", "prefill", "generate"), 0.0))
+        with stopwatch.time("open"):
+            look = self._films.plan(
+                conversation, context_tokens=self.context_tokens, reserve_tokens=sampling.max_new_tokens
+            )
+        answer = Answer(
+            stream=iter(()),
+            model=self.name,
+            preflight=str(look.plan),
+            visual_tokens=look.plan.visual_tokens,
+            prompt_tokens=look.plan.prompt_tokens,
+            timings_s=stopwatch.timings_s,
+            notes=look.plan.notes,
+        )
+        return answer, look, stopwatch
+
+    def _prompt(self, answer: Answer, look: Look, films: Sequence[FilmFeatures]) -> Prompt:
+        """Write the prompt, and into the answer what the films turned out to be."""
+        counts = [len(film.times_s) for film in films]
+        encoded = self.processor.encode(look.plan.conversation, counts, generation_prompt=True)
+        answer.times_s = [list(film.times_s) for film in films]
+        answer.prompt_tokens = len(encoded)
+        answer.visual_tokens = sum(self.processor.layout.num_tokens(count) for count in counts)
+        for plan, film in zip(look.plan.films, films, strict=True):
+            answer.notes += tuple(f"{plan.source.name}: {note}" for note in film.notes)
+        return Prompt(ids=encoded.input_ids, films=films)
+
+    def _stream(
+        self, answer: Answer, look: Look, stopwatch: Stopwatch, sampling: Sampling, memory: Memory | None
+    ) -> Iterator[str]:
+        films = self._films.read([look], stopwatch)[0]
+        rounds = generate(
+            self.model,
+            [self._prompt(answer, look, films)],
+            tokenizer=self.processor.tokenizer,
+            sampling=sampling,
+            memory=memory,
+            lock=self._lock,
+        )
+        for (step,) in _timed(rounds, stopwatch.timings_s):
+            answer.new_tokens += 1
+            # known before the last words are handed out: who has them all need not ask for more
+            answer.finish_reason = step.finish_reason
+            if step.text:
+                yield step.text
+
+
+def _timed(rounds: Iterator[Any], timings_s: dict[str, float]) -> Iterator[Any]:
+    """Pass on the rounds; the first one's seconds are `prefill`, the others' `generate`."""
+    name = "prefill"
+    while True:
+        began = perf_counter()
+        try:
+            steps = next(rounds, None)
+        finally:
+            timings_s[name] = timings_s.get(name, 0.0) + perf_counter() - began
+        if steps is None:
+            return
+        name = "generate"
+        yield steps

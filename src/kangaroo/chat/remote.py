@@ -1,0 +1,264 @@
+"""Answer with a model elsewhere: any OpenAI-compatible server that takes pictures. Imports without torch.
+
+A film goes as its sampled frames, each a JPEG with its time as text before it: the widest supported form. The
+frames are picked by our own sampler, so they are those that a model here would see.
+"""
+
+import importlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from time import perf_counter
+from typing import Any
+from urllib.parse import urlsplit
+
+from kangaroo.chat.answerer import Answer, FinishReason, Sampling
+from kangaroo.chat.opened import FilmOpener, Opened
+from kangaroo.chat.pictures import Pictures, take_pictures
+from kangaroo.chat.session import Ask, OpensSessions
+from kangaroo.chat.store import BoundedStore
+from kangaroo.dialogue.conversation import Conversation, Role, Text, Turn, Video
+from kangaroo.errors import EndpointError, OptionError, PromptError
+from kangaroo.video.sampler import FrameSampler
+from kangaroo.video.source import VideoInfo
+
+_MAX_PICTURE_BYTES = 256 << 20
+
+
+class RemoteAnswerer(OpensSessions):
+    """An `Answerer` behind an OpenAI-compatible endpoint. Safe to call from several threads.
+
+    >>> RemoteAnswerer("http://localhost:8000/v1").chat("film.mp4").ask("What happens?").read().text
+
+    Args:
+        endpoint: The server's URL; `/v1` is added where the URL has no path.
+        model: What the server calls the model; None for the first that it lists.
+        api_key: None for the environment's OPENAI_API_KEY, which local servers do not ask for.
+        frame_sampler: Picks the frames of a film that names no sampler.
+        timeout_s: The longest that the server may say nothing.
+
+    Raises:
+        EndpointError: The `openai` package is not installed.
+        OptionError: The endpoint is no http(s) URL.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        model: str | None = None,
+        *,
+        api_key: str | None = None,
+        frame_sampler: FrameSampler = FrameSampler(),
+        timeout_s: float = 600.0,
+    ) -> None:
+        parts = urlsplit(endpoint)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise OptionError(f"endpoint {endpoint!r} is no URL; give one such as http://localhost:8000/v1")
+        try:
+            import openai
+        except ImportError:
+            raise EndpointError(
+                "the openai package, which speaks to endpoints, is missing; pip install 'kangaroo-video[remote]'"
+            ) from None
+        self.endpoint = endpoint.rstrip("/") if parts.path.strip("/") else f"{endpoint.rstrip('/')}/v1"
+        self._openai = openai
+        self._client = openai.OpenAI(
+            base_url=self.endpoint,
+            api_key=api_key or os.environ.get("OPENAI_API_KEY") or "none",
+            timeout=openai.Timeout(timeout_s, connect=10.0),
+        )
+        self._model = model
+        self._frame_sampler = frame_sampler
+        self._opener = FilmOpener()
+        self._pictures: BoundedStore[Pictures] = BoundedStore(max_bytes=_MAX_PICTURE_BYTES)
+
+    @cached_property
+    def name(self) -> str:
+        """What the server calls the model.
+
+        Raises:
+            EndpointError: The server does not say.
+        """
+        if self._model is not None:
+            return self._model
+        with self._reported(None):
+            names = [str(model.id) for model in self._client.models.list().data or []]
+        if not names:
+            raise EndpointError(f"{self.endpoint} lists no model; name one with --model")
+        return names[0]
+
+    @property
+    def frame_sampler(self) -> FrameSampler:
+        """The rule that picks the frames of a film that names no other."""
+        return self._frame_sampler
+
+    def remembering(self) -> Ask:
+        """Return `answer`: what was read before is the server's to remember."""
+        return self.answer
+
+    def answer(self, conversation: Conversation, sampling: Sampling = Sampling()) -> Answer:
+        """Answer the last user turn. Films are opened now; all other work happens as the answer is read.
+
+        Raises:
+            VideoError: A film cannot be opened.
+            PromptError: Nothing is asked.
+            EndpointError: The server names no model; what fails later raises while the answer is read.
+        """
+        if not conversation.turns or conversation.turns[-1].role is not Role.USER:
+            raise PromptError("nothing is asked; end with a user's question")
+        began = perf_counter()
+        name = self.name
+        opened = self._opener.open(conversation)
+        timings_s = dict.fromkeys(("open", "decode", "vision", "prefill", "generate"), 0.0)
+        timings_s["open"] = perf_counter() - began
+        answer = Answer(
+            stream=iter(()), model=name, preflight=self._preflight(opened.conversation), timings_s=timings_s
+        )
+        answer.stream = self._stream(answer, opened, sampling)
+        return answer
+
+    def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[float]:  # noqa: ARG002
+        """Refuse.
+
+        Raises:
+            OptionError: Always: this protocol does not tell how likely a given text is.
+        """
+        raise OptionError(f"{self.endpoint} cannot score continuations; load a model here for that")
+
+    def _preflight(self, conversation: Conversation) -> str:
+        seen = [_foreseen(video.source.open(), video.sampler or self._frame_sampler) for video in conversation.videos]
+        frames = sum(count for count, _ in seen)
+        if not frames:
+            return f"no film -> {self.name}"
+        return f"{frames} {'frame' if frames == 1 else 'frames'} over {sum(s for _, s in seen):.1f} s -> {self.name}"
+
+    def _stream(self, answer: Answer, opened: Opened, sampling: Sampling) -> Iterator[str]:
+        began = perf_counter()
+        with opened.lent:
+            films = [
+                self._film(video, fingerprint)
+                for video, fingerprint in zip(opened.conversation.videos, opened.fingerprints, strict=True)
+            ]
+        answer.timings_s["decode"] = perf_counter() - began
+        answer.times_s = [list(film.times_s) for film in films]
+        for video, film in zip(opened.conversation.videos, films, strict=True):
+            answer.notes += tuple(f"{video.source.name}: {note}" for note in film.notes)
+        left = iter(films)
+        messages = [_message(turn, left) for turn in opened.conversation.turns]
+        asked = perf_counter()
+        with self._reported(answer.model):
+            create: Any = self._client.chat.completions.create  # its overloads know no plain dictionaries
+            with create(model=answer.model, messages=messages, stream=True, **_options(sampling)) as chunks:
+                for text in _read(chunks, answer):
+                    if not answer.timings_s["prefill"]:
+                        answer.timings_s["prefill"] = perf_counter() - asked
+                    yield text
+        if answer.finish_reason is None:
+            raise EndpointError(
+                f"{self.endpoint} broke off or sent no chat completion; is it an OpenAI-compatible server?"
+            )
+        answer.timings_s["generate"] = perf_counter() - asked - answer.timings_s["prefill"]
+
+    def _film(self, video: Video, fingerprint: str) -> Pictures:
+        sampler = video.sampler or self._frame_sampler
+        pictures = self._pictures.get((fingerprint, sampler))
+        if pictures is None:
+            pictures = take_pictures(video.source, sampler)
+            self._pictures.put((fingerprint, sampler), pictures, num_bytes=pictures.num_bytes)
+        return pictures
+
+    @contextmanager
+    def _reported(self, model: str | None) -> Iterator[None]:
+        """Turn what goes wrong between us and the server into one line that says what to do."""
+        openai = self._openai
+        http = importlib.import_module(openai.Timeout.__module__.partition(".")[0])
+        try:
+            yield
+        except openai.APITimeoutError:
+            raise EndpointError(f"{self.endpoint} did not answer in time; try again or with fewer --frames") from None
+        except openai.APIConnectionError as error:
+            reason = str(error.__cause__ or error)
+            raise EndpointError(f"{self.endpoint} cannot be reached ({reason}); is the server running?") from None
+        except openai.APIStatusError as error:
+            raise EndpointError(f"{self.endpoint} {_refusal(error.status_code, model)} ({_said(error)})") from None
+        except (openai.OpenAIError, http.HTTPError) as error:
+            raise EndpointError(f"{self.endpoint} broke off: {_said(error)}; try again") from None
+        except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
+            raise EndpointError(
+                f"{self.endpoint} sent something that is no chat completion ({type(error).__name__}); "
+                "is it an OpenAI-compatible server?"
+            ) from None
+
+
+def _foreseen(info: VideoInfo, sampler: FrameSampler) -> tuple[int, float]:
+    """Return how many frames will go at most, and over how many seconds."""
+    if info.is_image:
+        return 1, 0.0
+    start_s, end_s = sampler.clip_s(info.duration_s)
+    count = len(sampler.wanted_times(info.duration_s))
+    return min(count, info.num_frames or count), end_s - start_s
+
+
+def _message(turn: Turn, films: Iterator[Pictures]) -> dict[str, Any]:
+    if turn.role is not Role.USER:
+        return {"role": str(turn.role), "content": turn.text}
+    parts: list[dict[str, Any]] = []
+    for part in turn.parts:
+        parts += [{"type": "text", "text": part.text}] if isinstance(part, Text) else next(films).parts
+    return {"role": str(turn.role), "content": parts}
+
+
+def _options(sampling: Sampling) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_new_tokens,
+        "stream_options": {"include_usage": True},
+    }
+    if sampling.seed is not None:
+        options["seed"] = sampling.seed
+    if sampling.stop:
+        options["stop"] = list(sampling.stop)
+    return options
+
+
+def _read(chunks: Iterator[Any], answer: Answer) -> Iterator[str]:
+    for chunk in chunks:
+        usage = getattr(chunk, "usage", None)
+        if usage is not None:
+            answer.prompt_tokens, answer.new_tokens = usage.prompt_tokens or 0, usage.completion_tokens or 0
+        for choice in chunk.choices[:1]:
+            if choice.delta is not None and choice.delta.content:
+                yield choice.delta.content
+            if choice.finish_reason is not None:
+                answer.finish_reason = FinishReason.LENGTH if choice.finish_reason == "length" else FinishReason.STOP
+                if choice.finish_reason not in ("stop", "length"):
+                    answer.notes += (f"the server ended the answer: {choice.finish_reason}",)
+
+
+def _refusal(status: int, model: str | None) -> str:
+    if status == 401:
+        return "refuses the key; set OPENAI_API_KEY"
+    if status == 403:
+        return "forbids this; check that the key in OPENAI_API_KEY may use it"
+    if status == 404:
+        return (
+            f"does not know the model {model!r}; check --model"
+            if model
+            else "has no list of models; name one with --model"
+        )
+    if status == 413:
+        return "finds the request too large; ask for fewer --frames"
+    if status in (400, 422):
+        return "refuses the request; if the prompt is too long, ask for fewer --frames"
+    if status == 429:
+        return "is too busy or the quota is spent; try again later"
+    return f"failed with status {status}; see the server's log"
+
+
+def _said(error: Exception) -> str:
+    """Return the server's own words, shortened to part of a line."""
+    body = getattr(error, "body", None)
+    words = body.get("message") if isinstance(body, Mapping) else None
+    return " ".join(str(words or error).split())[:300] or type(error).__name__

@@ -1,0 +1,212 @@
+"""The command line: one function per verb. Heavy imports wait inside them, so `kangaroo --help` is instant."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kangaroo.errors import KangarooError, OptionError
+
+if TYPE_CHECKING:
+    from kangaroo.chat.session import OpensSessions
+    from kangaroo.video.sampler import FrameSampler
+    from kangaroo.video.source import VideoSource
+
+app = typer.Typer(
+    help="Ask questions about videos.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+VideoArgument = Annotated[str, typer.Argument(help="A file, an http(s) URL, an image, or a folder of frames.")]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(help="joey (the default), a folder, or a hub id; with --endpoint, the server's name for it."),
+]
+FpsOption = Annotated[float | None, typer.Option(help="Frames a second.")]
+FramesOption = Annotated[int | None, typer.Option(help="An exact number of frames instead.")]
+StartOption = Annotated[float | None, typer.Option(help="Second of the film to begin at.")]
+EndOption = Annotated[float | None, typer.Option(help="Second of the film to stop at.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command()
+def chat(
+    video: VideoArgument,
+    question: Annotated[str | None, typer.Argument(help="Leave it out for a conversation.")] = None,
+    model: ModelOption = None,
+    endpoint: Annotated[str | None, typer.Option(help="URL of an OpenAI-compatible server to ask instead.")] = None,
+    subtitles: Annotated[Path | None, typer.Option(help="An SRT or WebVTT file.")] = None,
+    fps: FpsOption = None,
+    frames: FramesOption = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    max_new_tokens: Annotated[int, typer.Option(help="The longest answer.")] = 512,
+    temperature: Annotated[float, typer.Option(help="0 always picks the likeliest word.")] = 0.0,
+    top_p: Annotated[float, typer.Option(help="Pick among the likeliest words of this share.")] = 1.0,
+    seed: Annotated[int | None, typer.Option(help="Make picks repeatable.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; by default the GPU if there is one.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer a QUESTION about a VIDEO, or hold a conversation about it."""
+    from kangaroo.chat.answerer import Sampling
+    from kangaroo.chat.terminal import converse, show, tell
+    from kangaroo.video.source import VideoSource
+
+    if as_json and question is None:
+        raise OptionError("--json prints one answer; give a question too")
+    if question is not None and not question.strip():
+        raise OptionError("the question is empty; write what you want to know")
+    if endpoint is not None and device is not None:
+        raise OptionError(f"--device {device} is for a model here, but --endpoint asks one elsewhere; leave one out")
+    sampling = Sampling(temperature=temperature, top_p=top_p, seed=seed, max_new_tokens=max_new_tokens)
+    source = VideoSource(video)
+    # what is wrong with the film or its options is said before the seconds that loading a model takes
+    _check(source, _sampler(_saved_sampler(None), fps, frames, start, end))
+    answerer = _answerer(model, endpoint, device)
+    session = answerer.chat(
+        source, fps=fps, num_frames=frames, start_s=start, end_s=end, subtitles=subtitles, sampling=sampling
+    )
+    if question is None:
+        converse(session)
+        return
+    answer = session.ask(question)
+    if not as_json:
+        show(answer)
+        return
+    tell(answer.preflight)
+    answer.read()
+    for note in answer.notes:
+        tell(f"note: {note}")
+    (times_s,) = answer.times_s
+    _print_json(
+        {
+            "answer": answer.text,
+            "model": answer.model,
+            "frames": len(times_s),
+            "times_s": times_s,
+            "visual_tokens": answer.visual_tokens,
+            "prompt_tokens": answer.prompt_tokens,
+            "new_tokens": answer.new_tokens,
+            "timings_s": answer.timings_s,
+        }
+    )
+
+
+@app.command()
+def info(
+    video: VideoArgument,
+    model: ModelOption = None,
+    fps: FpsOption = None,
+    frames: FramesOption = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a VIDEO is and which of its frames a model would see."""
+    from kangaroo.video.decode import plan_frames
+    from kangaroo.video.source import VideoSource
+
+    sampler = _sampler(_saved_sampler(model), fps, frames, start, end)
+    with VideoSource(video).fetched() as source:
+        described = asdict(source.open())
+        plan = plan_frames(source, sampler)
+    times_s = plan.times_s.tolist()
+    if as_json:
+        _print_json({**described, "frames": len(times_s), "times_s": times_s, "notes": list(plan.notes)})
+        return
+    for name, value in described.items():
+        if value is not None:
+            typer.echo(f"{name:13} {value:.3f}" if isinstance(value, float) else f"{name:13} {value}")
+    typer.echo(f"{'frames seen':13} {len(times_s)} of {plan.num_frames}")
+    typer.echo(f"{'times_s':13} {' '.join(f'{time_s:.2f}' for time_s in times_s)}")
+    for note in plan.notes:
+        typer.echo(f"{'note':13} {note}")
+
+
+def main() -> None:
+    """Run the command line: the entry point. Leaves with 0, 2 for a mistake of the user, 130 for Ctrl-C."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status. A mistake of the user is one line, or an object with `--json`."""
+    try:
+        status = app(list(arguments), prog_name="kangaroo", standalone_mode=False)
+        sys.stdout.flush()
+    except KangarooError as error:
+        return _complain(error, as_json="--json" in arguments)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        # who read our output has left; Python would complain once more when it closes the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        # typer's own complaints about arguments; which class they have depends on its version
+        message = getattr(error, "format_message", None)
+        if message is None:
+            raise
+        return _complain(OptionError(message()), as_json="--json" in arguments)
+    return status if isinstance(status, int) else 0
+
+
+def _complain(error: KangarooError, *, as_json: bool) -> int:
+    from kangaroo.chat.terminal import one_line, tell
+
+    if as_json:
+        _print_json({"error": one_line(error)})
+    else:
+        tell(f"error: {one_line(error)}")
+    return 2
+
+
+def _print_json(values: dict[str, Any]) -> None:
+    typer.echo(json.dumps(values, ensure_ascii=False))
+
+
+def _answerer(model: str | None, endpoint: str | None, device: str | None) -> "OpensSessions":
+    if endpoint is not None:
+        from kangaroo.chat.remote import RemoteAnswerer
+
+        return RemoteAnswerer(endpoint, model)
+    # transformers reads this once, when it is imported; its warnings are for programmers
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    from transformers.utils import logging
+
+    from kangaroo.chat.load import JOEY, load
+
+    logging.disable_progress_bar()
+    return load(model or JOEY, device=device)
+
+
+def _saved_sampler(model: str | None) -> "FrameSampler":
+    """Return the rule that a model was saved with; no weights are loaded for it."""
+    from kangaroo.chat.load import JOEY, find_folder, read_settings
+    from kangaroo.video.sampler import FrameSampler
+
+    folder = find_folder(model or JOEY)
+    settings = read_settings(folder, "processor_config.json")
+    return FrameSampler.from_dict(settings.get("video_processor", {}).get("frame_sampler", {}))
+
+
+def _sampler(
+    saved: "FrameSampler", fps: float | None, frames: int | None, start: float | None, end: float | None
+) -> "FrameSampler":
+    if fps is not None and frames is not None:
+        raise OptionError(f"both --fps {fps:g} and --frames {frames} are given; give one")
+    return saved.with_options(fps=fps, num_frames=frames, start_s=start, end_s=end)
+
+
+def _check(source: "VideoSource", sampler: "FrameSampler") -> None:
+    if not source.is_url:
+        described = source.open()
+        if not described.is_image:
+            sampler.clip_s(described.duration_s)
