@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Ask questions about videos.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -58,6 +57,7 @@ def chat(
     """Answer a QUESTION about a VIDEO, or hold a conversation about it."""
     from kangaroo.chat.answerer import Sampling
     from kangaroo.chat.terminal import converse, show, tell
+    from kangaroo.video.sampler import FrameSampler
     from kangaroo.video.source import VideoSource
 
     if as_json and question is None:
@@ -69,7 +69,7 @@ def chat(
     sampling = Sampling(temperature=temperature, top_p=top_p, seed=seed, max_new_tokens=max_new_tokens)
     source = VideoSource(video)
     # what is wrong with the film or its options is said before the seconds that loading a model takes
-    _check(source, _sampler(_saved_sampler(None), fps, frames, start, end))
+    _check(source, FrameSampler().with_options(fps=fps, num_frames=frames, start_s=start, end_s=end))
     answerer = _answerer(model, endpoint, device)
     session = answerer.chat(
         source, fps=fps, num_frames=frames, start_s=start, end_s=end, subtitles=subtitles, sampling=sampling
@@ -91,11 +91,11 @@ def chat(
             "answer": answer.text,
             "model": answer.model,
             "frames": len(times_s),
-            "times_s": times_s,
+            "times_s": _rounded(times_s),
             "visual_tokens": answer.visual_tokens,
             "prompt_tokens": answer.prompt_tokens,
             "new_tokens": answer.new_tokens,
-            "timings_s": answer.timings_s,
+            "timings_s": {name: round(seconds, 6) for name, seconds in answer.timings_s.items()},
         }
     )
 
@@ -114,13 +114,13 @@ def info(
     from kangaroo.video.decode import plan_frames
     from kangaroo.video.source import VideoSource
 
-    sampler = _sampler(_saved_sampler(model), fps, frames, start, end)
+    sampler = _saved_sampler(model).with_options(fps=fps, num_frames=frames, start_s=start, end_s=end)
     with VideoSource(video).fetched() as source:
         described = asdict(source.open())
         plan = plan_frames(source, sampler)
     times_s = plan.times_s.tolist()
     if as_json:
-        _print_json({**described, "frames": len(times_s), "times_s": times_s, "notes": list(plan.notes)})
+        _print_json({**described, "frames": len(times_s), "times_s": _rounded(times_s), "notes": list(plan.notes)})
         return
     for name, value in described.items():
         if value is not None:
@@ -139,7 +139,7 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status. A mistake of the user is one line, or an object with `--json`."""
     try:
-        status = app(list(arguments), prog_name="kangaroo", standalone_mode=False)
+        status = app(list(arguments) or ["--help"], prog_name="kangaroo", standalone_mode=False)
         sys.stdout.flush()
     except KangarooError as error:
         return _complain(error, as_json="--json" in arguments)
@@ -172,6 +172,10 @@ def _print_json(values: dict[str, Any]) -> None:
     typer.echo(json.dumps(values, ensure_ascii=False))
 
 
+def _rounded(times_s: Sequence[float]) -> list[float]:
+    return [round(time_s, 6) for time_s in times_s]
+
+
 def _answerer(model: str | None, endpoint: str | None, device: str | None) -> "OpensSessions":
     if endpoint is not None:
         from kangaroo.chat.remote import RemoteAnswerer
@@ -192,20 +196,13 @@ def _saved_sampler(model: str | None) -> "FrameSampler":
     from kangaroo.chat.load import JOEY, find_folder, read_settings
     from kangaroo.video.sampler import FrameSampler
 
-    folder = find_folder(model or JOEY)
-    settings = read_settings(folder, "processor_config.json")
+    file = "processor_config.json"
+    settings = read_settings(find_folder(model or JOEY, wanted=[file]), file)
     return FrameSampler.from_dict(settings.get("video_processor", {}).get("frame_sampler", {}))
 
 
-def _sampler(
-    saved: "FrameSampler", fps: float | None, frames: int | None, start: float | None, end: float | None
-) -> "FrameSampler":
-    if fps is not None and frames is not None:
-        raise OptionError(f"both --fps {fps:g} and --frames {frames} are given; give one")
-    return saved.with_options(fps=fps, num_frames=frames, start_s=start, end_s=end)
-
-
 def _check(source: "VideoSource", sampler: "FrameSampler") -> None:
+    """Raise what is wrong with a film that is here, or with what is asked to be seen of it."""
     if not source.is_url:
         described = source.open()
         if not described.is_image:

@@ -4,6 +4,7 @@
 curation and serving consume it and know nothing else of a model.
 """
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,10 +25,12 @@ class Sampling:
     stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
+        if not 0 <= self.temperature < math.inf:
             raise OptionError(f"temperature is {self.temperature}; give 0 (greedy) or more")
         if not 0 < self.top_p <= 1:
             raise OptionError(f"top-p is {self.top_p}; give a share above 0 and at most 1")
+        if self.seed is not None and not 0 <= self.seed < 1 << 63:
+            raise OptionError(f"seed is {self.seed}; give a whole number from 0 to 2^63 - 1")
         if self.max_new_tokens < 1:
             raise OptionError(f"max-new-tokens is {self.max_new_tokens}; give 1 or more")
         if not all(self.stop):
@@ -49,6 +52,7 @@ class Answer:
     Leaving the iteration early ends the answer there: it is `cancelled`, and no more work is done for it.
     `preflight` says in one line what will be looked at, before anything is decoded.
     `times_s` holds one list per film of the conversation: the second of each frame that the model saw.
+    Tokens are counted in `visual_tokens`, `prompt_tokens` and `new_tokens`; None where an endpoint does not say.
     `timings_s` names seconds spent in open, decode, vision, prefill, generate.
     """
 
@@ -57,9 +61,9 @@ class Answer:
     preflight: str = ""
     text: str = ""
     times_s: list[list[float]] = field(default_factory=list)
-    visual_tokens: int = 0
-    prompt_tokens: int = 0
-    new_tokens: int = 0
+    visual_tokens: int | None = None
+    prompt_tokens: int | None = None
+    new_tokens: int | None = None
     finish_reason: FinishReason | None = None
     timings_s: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -90,12 +94,19 @@ class Answer:
 
 
 class Answerer(Protocol):
-    """Anything that answers. Safe to call from several threads; batching happens inside it."""
+    """Anything that answers. Safe to call from several threads."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What answers call the model."""
+        ...
 
     def answer(self, conversation: Conversation, sampling: Sampling = Sampling()) -> Answer:
         """Answer the last user turn."""
+        ...
+
+    def answer_batch(self, conversations: Sequence[Conversation], sampling: Sampling = Sampling()) -> list[Answer]:
+        """Answer several conversations at once, and wait for all."""
         ...
 
     def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[float]:

@@ -6,8 +6,9 @@ Axes: frame, token, width.
 
 from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from itertools import count
 from threading import Lock
 from time import perf_counter
 
@@ -15,15 +16,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from kangaroo.chat.opened import FilmOpener, Opened
 from kangaroo.chat.store import BoundedStore
-from kangaroo.dialogue.conversation import Conversation
+from kangaroo.dialogue.conversation import Conversation, Part, Video
 from kangaroo.dialogue.plan import FilmPlan, Plan
 from kangaroo.dialogue.processor import KangarooProcessor
+from kangaroo.errors import ContextError
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.video.frames import Frames
+from kangaroo.video.sampler import FrameSampler
+from kangaroo.video.source import VideoSource
 
 MAX_BYTES = 2 << 30
+_MAX_PLANNED_TIMES = 1 << 20
+_ANY = VideoSource("")
 _MAX_THREADS = 16
 _FRAMES_AT_ONCE = 512  # normalised pixels of so many frames are held on the device at a time
 
@@ -43,10 +48,11 @@ class FilmFeatures:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """A plan whose films are at hand."""
+    """A plan, and a key for each of its films. What was fetched for it stays until `lent` is closed."""
 
     plan: Plan
-    opened: Opened
+    keys: tuple[Hashable, ...]
+    lent: ExitStack
 
 
 @dataclass(kw_only=True)
@@ -73,21 +79,48 @@ class FilmReader:
     ) -> None:
         self._model = model
         self._processor = processor
-        self._seen: BoundedStore[FilmFeatures] = BoundedStore(max_bytes=max_bytes)
-        self._opener = FilmOpener()
+        self._seen: BoundedStore[FilmFeatures] = BoundedStore(max_size=max_bytes)
+        self._planned: BoundedStore[FilmPlan] = BoundedStore(max_size=_MAX_PLANNED_TIMES)
         self._lock = Lock()
 
     def plan(self, conversation: Conversation, *, context_tokens: int, reserve_tokens: int) -> Look:
         """Open the films that were not opened before, and settle which frames are looked at.
 
+        A conversation is planned alike, warm or cold: what is known of its films saves work and settles nothing.
+
         Raises:
             VideoError: A film cannot be opened.
             ContextError: The prompt does not fit.
         """
-        opened = self._opener.open(conversation)
-        # nothing is settled by what was asked before: a conversation is planned alike, warm or cold
-        plan = self._processor.plan(opened.conversation, context_tokens=context_tokens, reserve_tokens=reserve_tokens)
-        return Look(plan=plan, opened=opened)
+        rule = self._processor.video_processor.frame_sampler
+        videos = conversation.videos
+        wishes = [(video.source.fingerprint(), video.sampler or rule) for video in videos]
+        known = list(self._known(videos, wishes))
+        with ExitStack() as stack:
+            opened = _fetched(conversation, stack, after=len(known))
+            plan = None
+            if known:
+                with suppress(ContextError):
+                    plan = self._processor.plan(
+                        opened, context_tokens=context_tokens, reserve_tokens=reserve_tokens, settled=known
+                    )
+            if plan is None or plan.notes:
+                # frames must be lowered, for which all films count
+                plan = self._processor.plan(opened, context_tokens=context_tokens, reserve_tokens=reserve_tokens)
+            if not plan.notes:
+                for wish, film in zip(wishes, plan.films, strict=True):
+                    # who asks again brings the film; the source at hand may hold its pixels
+                    self._planned.put(wish, replace(film, source=_ANY), size=len(film.times_s))
+            keys = [(name, film.sampler) for (name, _), film in zip(wishes, plan.films, strict=True)]
+            return Look(plan=plan, keys=tuple(keys), lent=stack.pop_all())
+
+    def _known(self, videos: Sequence[Video], wishes: Sequence[tuple[str, FrameSampler]]) -> Iterator[FilmPlan]:
+        """Yield what was planned before, up to the first film of which nothing is known."""
+        for video, wish in zip(videos, wishes, strict=True):
+            film = self._planned.get(wish)
+            if film is None:
+                return
+            yield replace(film, source=video.source)
 
     def read(self, looks: Sequence[Look], stopwatch: Stopwatch) -> list[list[FilmFeatures]]:
         """Return the features of each look's films. The looks are over then.
@@ -97,24 +130,18 @@ class FilmReader:
         """
         try:
             wanted: dict[Hashable, FilmPlan] = {}
-            keys = []
             for look in looks:
-                keys.append([self._key(*film) for film in zip(look.opened.fingerprints, look.plan.films, strict=True)])
-                wanted |= dict(zip(keys[-1], look.plan.films, strict=True))
+                wanted |= dict(zip(look.keys, look.plan.films, strict=True))
             found = {key: features for key in wanted if (features := self._seen.get(key)) is not None}
             new = {key: film for key, film in wanted.items() if key not in found}
             with stopwatch.time("decode"):
                 frames = dict(zip(new, self._decode(list(new.values())), strict=True))
             with stopwatch.time("vision"):
                 found |= self._see(frames)
-            return [[found[key] for key in row] for row in keys]
+            return [[found[key] for key in look.keys] for look in looks]
         finally:
             for look in looks:
-                look.opened.lent.close()
-
-    def _key(self, fingerprint: str, film: FilmPlan) -> Hashable:
-        eyes = self._processor.video_processor
-        return fingerprint, film.sampler, eyes.size_px, eyes.resize_rule
+                look.lent.close()
 
     def _decode(self, films: list[FilmPlan]) -> list[Frames]:
         def read(film: FilmPlan) -> Frames:
@@ -135,7 +162,7 @@ class FilmReader:
                 for key, own in zip(keys, rows, strict=True):
                     times_s = tuple(films[key].times_s.tolist())
                     made[key] = FilmFeatures(key=key, rows=own, times_s=times_s, notes=films[key].notes)
-                    self._seen.put(key, made[key], num_bytes=own.nbytes)
+                    self._seen.put(key, made[key], size=own.nbytes)
         return made
 
     @torch.inference_mode()
@@ -146,6 +173,19 @@ class FilmReader:
         lengths = [self._processor.layout.num_visual_tokens(count) for count in counts]
         # a view would keep the rows of all films alive
         return [own.clone() for own in rows.split(lengths)] if len(films) > 1 else [rows]
+
+
+def _fetched(conversation: Conversation, stack: ExitStack, *, after: int) -> Conversation:
+    """Return the conversation with its films after the first so many at hand until `stack` is closed."""
+    places = count()
+
+    def fetch(part: Part) -> Part:
+        if not isinstance(part, Video) or next(places) < after:
+            return part
+        return replace(part, source=stack.enter_context(part.source.fetched()))
+
+    turns = tuple(replace(turn, parts=tuple(map(fetch, turn.parts))) for turn in conversation.turns)
+    return replace(conversation, turns=turns)
 
 
 def _together(films: list[tuple[Hashable, int]]) -> Iterator[list[Hashable]]:

@@ -207,7 +207,9 @@ def _pick(logits: Float[Tensor, "row word"], rows: Sequence[_Row]) -> list[int]:
 def _pick_one(logits: Float[Tensor, " word"], row: _Row) -> int:
     if row.sampling.temperature == 0:
         return int(logits.argmax())
-    chances, words = (logits / row.sampling.temperature).softmax(dim=-1).sort(descending=True)
+    # in float64 and from the likeliest down, so that no temperature is too small to divide by
+    sharpened = (logits.double() - logits.max()) / row.sampling.temperature
+    chances, words = sharpened.softmax(dim=-1).sort(descending=True)
     if row.sampling.top_p < 1:
         # the fewest words that together reach top_p; the likeliest is always among them
         chances[chances.cumsum(dim=0) - chances >= row.sampling.top_p] = 0

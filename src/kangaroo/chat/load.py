@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,8 +52,8 @@ def load(
     return LocalAnswerer(_network(folder, dtype).to(place), processor, name=_short_name(name))
 
 
-def find_folder(name: str | Path) -> Path:
-    """Return the folder of a model, fetched from the hub where the name is an id.
+def find_folder(name: str | Path, *, wanted: Sequence[str] = _FILES) -> Path:
+    """Return the folder of a model; where the name is a hub's id, after fetching the `wanted` files.
 
     Raises:
         ModelError: There is no such folder or repository, or the hub cannot be reached.
@@ -66,7 +67,7 @@ def find_folder(name: str | Path) -> Path:
         raise ModelError(f"{name}: a file, not a model's folder; give the folder that holds config.json")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
         raise ModelError(f"no model is called {str(name)!r}; give joey, a folder, or a hub id such as owner/name")
-    return _fetch(str(name))
+    return _fetch(str(name), wanted)
 
 
 def read_settings(folder: Path, file: str) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def read_settings(folder: Path, file: str) -> dict[str, Any]:
     return settings
 
 
-def _fetch(repository: str) -> Path:
+def _fetch(repository: str, wanted: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -97,7 +98,7 @@ def _fetch(repository: str) -> Path:
     )
 
     try:
-        return Path(snapshot_download(repository, allow_patterns=list(_FILES)))
+        return Path(snapshot_download(repository, allow_patterns=list(wanted)))
     except GatedRepoError:
         raise ModelError(f"{repository}: the hub asks for consent; accept its terms there and log in") from None
     except (RepositoryNotFoundError, HFValidationError):
@@ -158,7 +159,7 @@ def _device(wanted: "str | torch.device | None") -> "torch.device":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(wanted)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         raise OptionError(f"device {str(wanted)!r} cannot be used here ({_first_line(error)}); try cpu") from None
     return device

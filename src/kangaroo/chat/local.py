@@ -93,11 +93,11 @@ class LocalAnswerer(OpensSessions):
         for (answer, look, _), own in zip(begun, films, strict=True):
             prompts.append(self._prompt(answer, look, own))
         rounds = generate(self.model, prompts, tokenizer=self.processor.tokenizer, sampling=sampling, lock=self._lock)
-        for steps in _timed(rounds, stopwatch.timings_s):
+        for new_tokens, steps in enumerate(_timed(rounds, stopwatch.timings_s), start=1):
             for step in steps:
                 answer = begun[step.row][0]
                 answer.text += step.text
-                answer.new_tokens += 1
+                answer.new_tokens = new_tokens
                 answer.finish_reason = step.finish_reason
         for answer, _, own_stopwatch in begun:
             answer.timings_s = own_stopwatch.timings_s | stopwatch.timings_s
@@ -127,6 +127,7 @@ class LocalAnswerer(OpensSessions):
             preflight=str(look.plan),
             visual_tokens=look.plan.visual_tokens,
             prompt_tokens=look.plan.prompt_tokens,
+            new_tokens=0,
             timings_s=stopwatch.timings_s,
             notes=look.plan.notes,
         )
@@ -155,8 +156,8 @@ class LocalAnswerer(OpensSessions):
             memory=memory,
             lock=self._lock,
         )
-        for (step,) in _timed(rounds, stopwatch.timings_s):
-            answer.new_tokens += 1
+        for new_tokens, (step,) in enumerate(_timed(rounds, stopwatch.timings_s), start=1):
+            answer.new_tokens = new_tokens
             # known before the last words are handed out: who has them all need not ask for more
             answer.finish_reason = step.finish_reason
             if step.text:

@@ -7,23 +7,40 @@ frames are picked by our own sampler, so they are those that a model here would 
 import importlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
 
 from kangaroo.chat.answerer import Answer, FinishReason, Sampling
-from kangaroo.chat.opened import FilmOpener, Opened
 from kangaroo.chat.pictures import Pictures, take_pictures
 from kangaroo.chat.session import Ask, OpensSessions
 from kangaroo.chat.store import BoundedStore
-from kangaroo.dialogue.conversation import Conversation, Role, Text, Turn, Video
+from kangaroo.dialogue.conversation import Conversation, Role, Text, Turn
 from kangaroo.errors import EndpointError, OptionError, PromptError
+from kangaroo.video.decode import FramePlan, plan_frames
 from kangaroo.video.sampler import FrameSampler
-from kangaroo.video.source import VideoInfo
+from kangaroo.video.source import VideoSource
 
 _MAX_PICTURE_BYTES = 256 << 20
+_MAX_PLANS = 4096
+_MAX_THREADS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Film:
+    """A film that will be looked at; a key tells two looks apart."""
+
+    key: tuple[str, FrameSampler]
+    source: VideoSource
+    plan: FramePlan
+
+    @property
+    def sampler(self) -> FrameSampler:
+        return self.key[1]
 
 
 class RemoteAnswerer(OpensSessions):
@@ -70,8 +87,8 @@ class RemoteAnswerer(OpensSessions):
         )
         self._model = model
         self._frame_sampler = frame_sampler
-        self._opener = FilmOpener()
-        self._pictures: BoundedStore[Pictures] = BoundedStore(max_bytes=_MAX_PICTURE_BYTES)
+        self._plans: BoundedStore[FramePlan] = BoundedStore(max_size=_MAX_PLANS)
+        self._pictures: BoundedStore[Pictures] = BoundedStore(max_size=_MAX_PICTURE_BYTES)
 
     @cached_property
     def name(self) -> str:
@@ -109,14 +126,23 @@ class RemoteAnswerer(OpensSessions):
             raise PromptError("nothing is asked; end with a user's question")
         began = perf_counter()
         name = self.name
-        opened = self._opener.open(conversation)
+        with ExitStack() as stack:
+            films = [self._plan(video.source, video.sampler, stack) for video in conversation.videos]
+            lent = stack.pop_all()
         timings_s = dict.fromkeys(("open", "decode", "vision", "prefill", "generate"), 0.0)
         timings_s["open"] = perf_counter() - began
-        answer = Answer(
-            stream=iter(()), model=name, preflight=self._preflight(opened.conversation), timings_s=timings_s
-        )
-        answer.stream = self._stream(answer, opened, sampling)
+        answer = Answer(stream=iter(()), model=name, preflight=f"{_seen(films)} -> {name}", timings_s=timings_s)
+        answer.stream = self._stream(answer, conversation, films, lent, sampling)
         return answer
+
+    def answer_batch(self, conversations: Sequence[Conversation], sampling: Sampling = Sampling()) -> list[Answer]:
+        """Answer several conversations side by side, and wait for all.
+
+        Raises:
+            KangarooError: As `answer`, for the first conversation that cannot be answered.
+        """
+        with ThreadPoolExecutor(_MAX_THREADS) as threads:
+            return list(threads.map(lambda conversation: self.answer(conversation, sampling).read(), conversations))
 
     def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[float]:  # noqa: ARG002
         """Refuse.
@@ -126,26 +152,27 @@ class RemoteAnswerer(OpensSessions):
         """
         raise OptionError(f"{self.endpoint} cannot score continuations; load a model here for that")
 
-    def _preflight(self, conversation: Conversation) -> str:
-        seen = [_foreseen(video.source.open(), video.sampler or self._frame_sampler) for video in conversation.videos]
-        frames = sum(count for count, _ in seen)
-        if not frames:
-            return f"no film -> {self.name}"
-        return f"{frames} {'frame' if frames == 1 else 'frames'} over {sum(s for _, s in seen):.1f} s -> {self.name}"
+    def _plan(self, source: VideoSource, sampler: FrameSampler | None, stack: ExitStack) -> _Film:
+        key = source.fingerprint(), sampler or self._frame_sampler
+        plan = self._plans.get(key)
+        if plan is None:
+            source = stack.enter_context(source.fetched())
+            plan = plan_frames(source, key[1])
+            self._plans.put(key, plan, size=1)
+        return _Film(key=key, source=source, plan=plan)
 
-    def _stream(self, answer: Answer, opened: Opened, sampling: Sampling) -> Iterator[str]:
+    def _stream(
+        self, answer: Answer, conversation: Conversation, films: Sequence[_Film], lent: ExitStack, sampling: Sampling
+    ) -> Iterator[str]:
         began = perf_counter()
-        with opened.lent:
-            films = [
-                self._film(video, fingerprint)
-                for video, fingerprint in zip(opened.conversation.videos, opened.fingerprints, strict=True)
-            ]
+        with lent:
+            shown = [self._show(film) for film in films]
         answer.timings_s["decode"] = perf_counter() - began
-        answer.times_s = [list(film.times_s) for film in films]
-        for video, film in zip(opened.conversation.videos, films, strict=True):
-            answer.notes += tuple(f"{video.source.name}: {note}" for note in film.notes)
-        left = iter(films)
-        messages = [_message(turn, left) for turn in opened.conversation.turns]
+        answer.times_s = [list(pictures.times_s) for pictures in shown]
+        for film, pictures in zip(films, shown, strict=True):
+            answer.notes += tuple(f"{film.source.name}: {note}" for note in pictures.notes)
+        left = iter(shown)
+        messages = [_message(turn, left) for turn in conversation.turns]
         asked = perf_counter()
         with self._reported(answer.model):
             create: Any = self._client.chat.completions.create  # its overloads know no plain dictionaries
@@ -160,12 +187,11 @@ class RemoteAnswerer(OpensSessions):
             )
         answer.timings_s["generate"] = perf_counter() - asked - answer.timings_s["prefill"]
 
-    def _film(self, video: Video, fingerprint: str) -> Pictures:
-        sampler = video.sampler or self._frame_sampler
-        pictures = self._pictures.get((fingerprint, sampler))
+    def _show(self, film: _Film) -> Pictures:
+        pictures = self._pictures.get(film.key)
         if pictures is None:
-            pictures = take_pictures(video.source, sampler)
-            self._pictures.put((fingerprint, sampler), pictures, num_bytes=pictures.num_bytes)
+            pictures = take_pictures(film.source, film.sampler)
+            self._pictures.put(film.key, pictures, size=pictures.num_bytes)
         return pictures
 
     @contextmanager
@@ -191,13 +217,15 @@ class RemoteAnswerer(OpensSessions):
             ) from None
 
 
-def _foreseen(info: VideoInfo, sampler: FrameSampler) -> tuple[int, float]:
-    """Return how many frames will go at most, and over how many seconds."""
-    if info.is_image:
-        return 1, 0.0
-    start_s, end_s = sampler.clip_s(info.duration_s)
-    count = len(sampler.wanted_times(info.duration_s))
-    return min(count, info.num_frames or count), end_s - start_s
+def _seen(films: Sequence[_Film]) -> str:
+    """Return in words what will be looked at, as a plan for a model here says it."""
+    moving = [film for film in films if film.plan.duration_s]
+    frames, images = sum(len(film.plan.times_s) for film in moving), len(films) - len(moving)
+    clips = [film.sampler.clip_s(film.plan.duration_s) for film in moving]
+    seconds = sum(end_s - start_s for start_s, end_s in clips)
+    seen = [f"{frames} frame{'s' * (frames != 1)} over {seconds:.1f} s"] if moving else []
+    seen += [f"{images} image{'s' * (images != 1)}"] if images else []
+    return " and ".join(seen) or "no film"
 
 
 def _message(turn: Turn, films: Iterator[Pictures]) -> dict[str, Any]:
@@ -227,7 +255,7 @@ def _read(chunks: Iterator[Any], answer: Answer) -> Iterator[str]:
     for chunk in chunks:
         usage = getattr(chunk, "usage", None)
         if usage is not None:
-            answer.prompt_tokens, answer.new_tokens = usage.prompt_tokens or 0, usage.completion_tokens or 0
+            answer.prompt_tokens, answer.new_tokens = usage.prompt_tokens, usage.completion_tokens
         for choice in chunk.choices[:1]:
             if choice.delta is not None and choice.delta.content:
                 yield choice.delta.content

@@ -1,13 +1,14 @@
 """A conversation that goes on: ask, ask again, begin anew, save. Works with any answerer. Imports without torch."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kangaroo.chat.answerer import Answer, Sampling
-from kangaroo.chat.transcript import read_conversation, write_conversation
+from kangaroo.chat.transcript import read_conversation, read_video, write_conversation, write_video
 from kangaroo.dialogue.conversation import Conversation, Role, Video
 from kangaroo.dialogue.films import as_source
 from kangaroo.errors import PromptError
@@ -20,17 +21,17 @@ Ask = Callable[[Conversation, Sampling], Answer]
 _FORMAT = "kangaroo-session-1"
 
 
-class OpensSessions:
+class OpensSessions(ABC):
     """What answerers share: opening a session."""
 
     @property
+    @abstractmethod
     def frame_sampler(self) -> FrameSampler:
         """The rule that picks the frames of a film that names no other."""
-        return FrameSampler()
 
+    @abstractmethod
     def remembering(self) -> Ask:
         """Return what one session asks with."""
-        raise NotImplementedError
 
     def chat(
         self,
@@ -102,12 +103,11 @@ class Session:
         """
         self._break_off()
         films = [video if isinstance(video, Video) else Video(as_source(video)) for video in videos]
-        if not question.strip():
-            raise PromptError("the question is empty; write what you want to know")
-        if not self.conversation.turns:
-            films = [*self._films, *films]
-            question = f"Subtitles:\n{self._subtitles}\n\n{question}" if self._subtitles else question
-        return self._answer(self.conversation.ask(question, *films), sampling or self.sampling)
+        if self.conversation.turns:
+            asked = self.conversation.ask(question, *films)
+        else:
+            asked = self.conversation.ask(question, *self._films, *films, subtitles=self._subtitles)
+        return self._answer(asked, sampling or self.sampling)
 
     def regenerate(self, *, sampling: Sampling | None = None) -> Answer:
         """Drop the last answer and ask its question again.
@@ -135,25 +135,25 @@ class Session:
         self._break_off()
         saved = {
             "format": _FORMAT,
-            "conversation": write_conversation(self.conversation),
             # the films and subtitles that a reset returns to
-            "film": write_conversation(Conversation().ask("-", *self._films))[0]["parts"][:-1],
+            "films": [write_video(video) for video in self._films],
             "subtitles": self._subtitles,
+            "conversation": write_conversation(self.conversation),
         }
         try:
-            Path(path).write_text(json.dumps(saved, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            Path(path).expanduser().write_text(json.dumps(saved, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise PromptError(f"{path}: the conversation cannot be saved ({error.strerror})") from None
 
     @classmethod
-    def restore(cls, answerer: OpensSessions, path: str | Path) -> "Session":
-        """Return a session that goes on where a saved one was.
+    def restore(cls, answerer: OpensSessions, path: str | Path, *, sampling: Sampling = Sampling()) -> "Session":
+        """Return a session that goes on where a saved one was. How tokens are picked is not saved.
 
         Raises:
             PromptError: The file cannot be read or is no saved session.
         """
         try:
-            saved = json.loads(Path(path).read_text(encoding="utf-8"))
+            saved = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
         except OSError as error:
             raise PromptError(f"{path}: cannot be read ({error.strerror})") from None
         except ValueError:
@@ -161,10 +161,10 @@ class Session:
         if not isinstance(saved, dict) or saved.get("format") != _FORMAT:
             raise PromptError(f"{path}: not a saved session; give a file that save wrote")
         try:
-            opening = read_conversation([{"role": "user", "parts": saved["film"]}])
-            session = cls(answerer.remembering(), *opening.videos, subtitles=saved["subtitles"])
+            films = [read_video(video) for video in saved["films"]]
+            session = cls(answerer.remembering(), *films, subtitles=saved["subtitles"], sampling=sampling)
             session.conversation = read_conversation(saved["conversation"])
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise PromptError(f"{path}: damaged ({type(error).__name__}: {error}); save the session again") from None
         turns = session.conversation.turns
         if turns and turns[-1].role is Role.ASSISTANT:

@@ -1,4 +1,4 @@
-"""Keep what was costly to make, up to a number of bytes; what was not used for longest goes first.
+"""Keep what was costly to make, up to a size in any unit; what was not used for longest goes first.
 
 Safe to call from several threads. Imports without torch.
 """
@@ -14,13 +14,13 @@ Value = TypeVar("Value")
 class BoundedStore(Generic[Value]):
     """A mapping of bounded size.
 
-    >>> store = BoundedStore(max_bytes=1 << 30)
-    >>> store.put("key", value, num_bytes=1000)
+    >>> store = BoundedStore(max_size=1 << 30)
+    >>> store.put("key", value, size=1000)
     """
 
-    def __init__(self, *, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
-        self.num_bytes = 0
+    def __init__(self, *, max_size: int) -> None:
+        self.max_size = max_size
+        self.size = 0
         self._values: OrderedDict[Hashable, tuple[Value, int]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -35,17 +35,17 @@ class BoundedStore(Generic[Value]):
             self._values.move_to_end(key)
             return self._values[key][0]
 
-    def put(self, key: Hashable, value: Value, *, num_bytes: int) -> None:
+    def put(self, key: Hashable, value: Value, *, size: int) -> None:
         """Keep a value. One that is larger than the whole store is not kept."""
         with self._lock:
             self._drop(key)
-            if num_bytes > self.max_bytes:
+            if size > self.max_size:
                 return
-            self._values[key] = (value, num_bytes)
-            self.num_bytes += num_bytes
-            while self.num_bytes > self.max_bytes:
+            self._values[key] = (value, size)
+            self.size += size
+            while self.size > self.max_size:
                 self._drop(next(iter(self._values)))
 
     def _drop(self, key: Hashable) -> None:
         if key in self._values:
-            self.num_bytes -= self._values.pop(key)[1]
+            self.size -= self._values.pop(key)[1]

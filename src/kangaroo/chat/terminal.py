@@ -4,11 +4,12 @@ What the model says goes to standard output; all else, from the prompt to notes,
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from kangaroo.chat.answerer import Answer
 from kangaroo.chat.session import Session
-from kangaroo.errors import KangarooError
+from kangaroo.errors import KangarooError, OptionError
 
 HELP = """\
 /regen      answer the last question again
@@ -16,8 +17,6 @@ HELP = """\
 /save FILE  write the conversation as JSON
 /quit       leave (so does the end of input)
 Ctrl-C stops an answer."""
-
-_COMMANDS = ("/help", "/regen", "/reset", "/save", "/quit")
 
 
 def converse(session: Session) -> None:
@@ -34,8 +33,13 @@ def converse(session: Session) -> None:
 
 
 def show(answer: Answer) -> None:
-    """Print an answer as it comes, what it will look at before it and what it noticed after it."""
+    """Print what an answer will look at, the answer as it comes, and what it noticed."""
     tell(answer.preflight)
+    speak(answer)
+
+
+def speak(answer: Answer) -> None:
+    """Print an answer as it comes, and its notes."""
     noted = len(answer.notes)
     for note in answer.notes:
         tell(f"note: {note}")
@@ -61,30 +65,35 @@ def one_line(error: BaseException) -> str:
 
 def _obey(session: Session, line: str) -> None:
     command, _, rest = line.partition(" ")
-    if command == "/help":
-        tell(HELP)
-    elif command == "/reset":
-        session.reset()
-        tell("the conversation is empty")
-    elif command == "/save":
-        _save(session, rest.strip())
-    elif command.startswith("/") and command not in _COMMANDS:
-        tell(f"error: {command} is no command; /help lists them")
-    else:
-        try:
-            show(session.regenerate() if command == "/regen" else session.ask(line))
-        except KeyboardInterrupt:
-            if session.last is not None:
-                session.last.close()
-            tell("stopped")
+    match command, rest.strip():
+        case "/help", "":
+            tell(HELP)
+        case "/reset", "":
+            session.reset()
+            tell("the conversation is empty")
+        case "/save", path if path:
+            session.save(path)
+            tell(f"saved to {path}")
+        case "/regen", "":
+            _answer(session, session.regenerate)
+        case _ if line.startswith("/"):
+            raise OptionError(f"{line!r:.60} is no command; /help lists them")
+        case _:
+            _answer(session, partial(session.ask, line))
 
 
-def _save(session: Session, path: str) -> None:
-    if not path:
-        tell("error: /save needs a file name")
-        return
-    session.save(path)
-    tell(f"saved to {path}")
+def _answer(session: Session, ask: Callable[[], Answer]) -> None:
+    """Show an answer, and what it will look at where the one before looked at something else."""
+    before = session.last
+    try:
+        answer = ask()
+        if before is None or before.preflight != answer.preflight:
+            tell(answer.preflight)
+        speak(answer)
+    except KeyboardInterrupt:
+        if session.last is not None:
+            session.last.close()
+        tell("stopped")
 
 
 def _lines() -> Iterator[str]:
@@ -93,7 +102,7 @@ def _lines() -> Iterator[str]:
         import readline  # noqa: F401 gives input() a history and line editing
     while True:
         try:
-            line = input("> ") if sys.stdin.isatty() else sys.stdin.readline()
+            line = input("> " if sys.stdout.isatty() else "") if sys.stdin.isatty() else sys.stdin.readline()
         except KeyboardInterrupt:
             tell("\n/quit leaves")
             continue
