@@ -1,0 +1,107 @@
+"""Read what a free answer means: which letter, yes or no, which words. Imports without torch.
+
+Nothing is guessed: an answer that chooses nothing, or several options, gives None, which is counted as wrong and
+counted apart.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+# no Latin letter on either side; Chinese characters may touch
+_ALONE = r"(?<![A-Za-z]){}(?![A-Za-z'])"
+_PHRASE = (
+    r"(?:(?:answer|option|choice)(?:\s+is|\s*:)?|答案(?:应该|应)?(?:是|为|选)?|(?:应该|应|我)?选(?:择|项)?(?:是|为)?)"
+    r"[\s:>\"'(\[]*(?:option\s+|选项\s*)?[\"'(\[]*"
+)
+_JOINED = r"\s*(?:,|;|/|&|、|\bor\b|\band\b|或者|或|和|与)\s*"
+_NOT = r"(?:\bnot|n't|不是|不选|不|并非|非)\s*[(\[]?$"
+_TRAILING = " .,;:!?。，；：！？、\"'“”‘’「」"
+
+
+def parse_letter(text: str, options: Sequence[str]) -> str | None:
+    """Return the letter of the option that an answer chooses, None where it chooses none or several.
+
+    Read in this order: a letter alone; what follows "the answer is" or "答案是" (the last one said); a marked letter
+    at the start ("A.", "(A)"); the only bracketed letter; an option's own words; the only capital letter that stands
+    alone and is not the article "A".
+
+    Args:
+        text: The answer as it came.
+        options: The words of each option, A first.
+    """
+    assert 2 <= len(options) <= 26, f"{len(options)} options cannot be lettered"
+    letters = "".join(chr(ord("A") + place) for place in range(len(options)))
+    text = re.sub(r"[*_`#]|\\boxed|\$", "", unicodedata.normalize("NFKC", text)).strip()
+    one = f"[{letters}]"
+    if found := re.fullmatch(rf"[\s({{\[<\"'“‘]*([{letters}{letters.lower()}])[\s)}}\]>.,;:!。、\"'”’]*", text):
+        return found[1].upper()
+    bracket = r"[)\]\"']*"
+    if re.search(rf"(?<![A-Za-z])[(\[]?{one}{bracket}{_JOINED}(?:{_PHRASE})?[(\[]?{one}(?![A-Za-z])", text):
+        return None
+    said = re.findall(rf"{_PHRASE}({one})(?![A-Za-z'])", text, re.IGNORECASE)
+    said = [letter for letter in said if letter in letters]
+    if said:
+        return str(said[-1])
+    marked = rf"(?:[(\[]({one})[)\]]|(?<![A-Za-z])({one})[.):](?![A-Za-z]*\.))"
+    all_marked = {first or second for first, second in re.findall(marked, text)}
+    if len(all_marked) > 1:
+        return None
+    if found := re.match(marked, text):
+        return found[1] or found[2]
+    bracketed = {found[1] for found in re.finditer(rf"[(\[]({one})[)\]]", text) if not _negated(text, found)}
+    if len(bracketed) == 1:
+        return bracketed.pop()
+    if (letter := _letter_of_words(text, options, letters)) is not None:
+        return letter
+    # "A man" is an article, "A 选项" and "B is right" are not
+    alone = {
+        found[0]
+        for found in re.finditer(_ALONE.format(one), text)
+        if not _negated(text, found) and not (found[0] in "AI" and re.match(r"\s+[a-z]", text[found.end() :]))
+    }
+    return alone.pop() if len(alone) == 1 else None
+
+
+def _negated(text: str, found: re.Match[str]) -> bool:
+    return re.search(_NOT, text[: found.start()], re.IGNORECASE) is not None
+
+
+def _letter_of_words(text: str, options: Sequence[str], letters: str) -> str | None:
+    """Return the letter of the only option whose words the text holds; of two within each other the longer counts."""
+    said, words = normalise(text), [normalise(option) for option in options]
+    if said in words:
+        return letters[words.index(said)]
+    held = [(place, option) for place, option in enumerate(words) if option and _holds(said, option)]
+    longest = [place for place, option in held if not any(option != other and option in other for _, other in held)]
+    return letters[longest[0]] if len(longest) == 1 else None
+
+
+def _holds(text: str, words: str) -> bool:
+    """Whether a text holds these words whole: `red` is not in `bored`, nor `1` in `12`."""
+    left = r"(?<![a-z0-9])" if re.match(r"[a-z0-9]", words) else ""
+    right = r"(?![a-z0-9])" if re.search(r"[a-z0-9]$", words) else ""
+    return re.search(f"{left}{re.escape(words)}{right}", text) is not None
+
+
+def parse_yes_no(text: str) -> bool | None:
+    """Return whether an answer says yes, None where it says neither or its first words say both."""
+    said = normalise(text)
+    if re.match(r"(?:no|not|nope|false|不|没|否|错|非)(?![a-z])", said):
+        return False
+    if re.match(r"(?:yes|yeah|yep|true|correct|是|对|有|会|正确|出现|看到)(?![a-z])", said):
+        return not re.match(r"(?:yes|是)\s*(?:and|or|和|或|还是)?\s*(?:no|不是|否)(?![a-z])", said) or None
+    return None
+
+
+def normalise(text: str) -> str:
+    """Return a text without what does not matter for equality: case, width, articles, punctuation, extra spaces.
+
+    >>> normalise("The Red  circle.") == normalise("red circle")
+    True
+    """
+    text = unicodedata.normalize("NFKC", text).casefold().strip(_TRAILING)
+    text = re.sub(r"[.,;:!?。，；：！？、\"“”‘’「」()]", " ", text)
+    text = re.sub(r"\b(?:the|a|an)\b", " ", text)
+    text = re.sub(r"(?<=[^\x00-\x7f])\s+|\s+(?=[^\x00-\x7f])", "", text)
+    return " ".join(text.split())
