@@ -1,0 +1,63 @@
+# Needs make and Python 3.11 or later with its venv module; everything else goes into .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+STAMP := .venv/installed
+JOBS ?= 2
+FILM := examples/kangaroo.mp4
+FIRST ?= What happens in the film?
+SECOND ?= How many different things can you see?
+
+.PHONY: help install check format test test-gpu coverage demo bench surface clean
+
+help:
+	@echo "make install    make .venv with the package and pinned versions; the other targets do it when needed"
+	@echo "make demo       ask joey two rounds of questions about the sample film"
+	@echo "make check      formatting, lint, types, the one-way order of imports"
+	@echo "make format     rewrite what 'make check' would complain about, as far as that can be done"
+	@echo "make test       all tests that run anywhere"
+	@echo "make test-gpu   those that need a GPU or timm"
+	@echo "make coverage   the tests again, with a report in htmlcov/"
+	@echo "make bench      how fast joey answers on this machine"
+	@echo "make surface    write down the public names and options that tests/rules hold us to"
+	@echo "make clean      remove .venv and what builds and tests left behind"
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "no Python here: install Python 3.11 (Debian: apt-get install python3 python3-venv)" >&2; exit 1; }
+	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+check: install
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# One thread each: workers that share their cores would only wait for one another.
+test: install
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not gpu and not timm" $(ARGS)
+
+test-gpu: install
+	$(BIN)/pytest -m "gpu or timm" $(ARGS)
+
+coverage: install
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not gpu and not timm" \
+		--cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
+
+demo: install
+	$(BIN)/python examples/ask_a_film.py $(FILM) "$(FIRST)" "$(SECOND)"
+
+bench: install
+	$(BIN)/python benchmarks/chat_speed.py $(ARGS)
+
+surface: install
+	$(BIN)/python tests/rules/surface.py
+
+clean:
+	rm -rf .venv build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
