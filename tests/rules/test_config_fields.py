@@ -21,9 +21,8 @@ def _is_config(node):
 
 def _fields(node):
     for statement in node.body:
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            if "ClassVar" not in ast.unparse(statement.annotation) and not statement.target.id.startswith("_"):
-                yield statement.target.id
+        if isinstance(statement, ast.AnnAssign) and "ClassVar" not in ast.unparse(statement.annotation):
+            yield statement.target.id
 
 
 def _reads(tree):

@@ -7,9 +7,10 @@ below a line that says why: `<!-- not run: needs a GPU -->`.
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from repository import ROOT, pages
+from repository import pages
 
 BLOCK = re.compile(r"^(?P<why><!-- not run: [^\n]+ -->\n)?```(?P<language>\w*)\n(?P<body>.*?)^```$", re.M | re.S)
 SHELL, PYTHON = "bash", "python"
@@ -25,7 +26,7 @@ def _pages_with(language):
 
 
 def _run(command, program, desk, environment):
-    path = f"{ROOT / '.venv' / 'bin'}:{environment['PATH']}"
+    path = f"{Path(sys.executable).parent}:{environment['PATH']}"
     ran = subprocess.run(
         command, input=program, cwd=desk, env={**environment, "PATH": path}, capture_output=True, text=True, check=False
     )

@@ -73,9 +73,7 @@ def _run(command, *arguments, cwd, environment):
 
 
 def test_the_environment_holds_no_more_than_is_asked_for(installed, tmp_path, clean_environment):
-    program = (
-        "import importlib.util as u, kangaroo; print(kangaroo.__file__, u.find_spec('pytest'), u.find_spec('PIL'))"
-    )
+    program = "import kangaroo, importlib.util as u; print(kangaroo.__file__, *map(u.find_spec, ('pytest', 'PIL')))"
     said = _run(installed / "bin" / "python", "-c", program, cwd=tmp_path, environment=clean_environment)
     assert said.split() == [str(next(installed.glob("lib/python*/site-packages/kangaroo/__init__.py"))), "None", "None"]
 
