@@ -27,7 +27,7 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def matmul_gflops(*, side: int = 2048, seconds: float = 1.0) -> float:
+def matmul_gflops(*, side: int = 2048, seconds: float = 0.5) -> float:
     """Multiply float32 matrices on the CPU for about so many seconds and return the best rate in GFLOP/s."""
     import torch
 

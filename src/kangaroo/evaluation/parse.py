@@ -9,13 +9,14 @@ import unicodedata
 from collections.abc import Sequence
 
 # no Latin letter on either side; Chinese characters may touch
-_ALONE = r"(?<![A-Za-z]){}(?![A-Za-z'])"
+_LEFT = r"(?<![A-Za-z])(?<![A-Za-z]\.)"
+_RIGHT = r"(?![A-Za-z'])"
 _PHRASE = (
     r"(?:(?:answer|option|choice)(?:\s+is|\s*:)?|答案(?:应该|应)?(?:是|为|选)?|(?:应该|应|我)?选(?:择|项)?(?:是|为)?)"
     r"[\s:>\"'(\[]*(?:option\s+|选项\s*)?[\"'(\[]*"
 )
 _JOINED = r"\s*(?:,|;|/|&|、|\bor\b|\band\b|或者|或|和|与)\s*"
-_NOT = r"(?:\bnot|n't|不是|不选|不|并非|非)\s*[(\[]?$"
+_NOT = r"(?:\bnot|n't|不是|不选择?|并非|不)\s*(?:(?:option|the answer)\s+|选项\s*)?"
 _TRAILING = " .,;:!?。，；：！？、\"'“”‘’「」"
 
 
@@ -34,37 +35,28 @@ def parse_letter(text: str, options: Sequence[str]) -> str | None:
     letters = "".join(chr(ord("A") + place) for place in range(len(options)))
     text = re.sub(r"[*_`#]|\\boxed|\$", "", unicodedata.normalize("NFKC", text)).strip()
     one = f"[{letters}]"
+    # what is ruled out is not chosen
+    text = re.sub(rf"{_NOT}[(\[]?{one}[)\]]?{_RIGHT}", " ", text).strip()
     if found := re.fullmatch(rf"[\s({{\[<\"'“‘]*([{letters}{letters.lower()}])[\s)}}\]>.,;:!。、\"'”’]*", text):
         return found[1].upper()
-    bracket = r"[)\]\"']*"
-    if re.search(rf"(?<![A-Za-z])[(\[]?{one}{bracket}{_JOINED}(?:{_PHRASE})?[(\[]?{one}(?![A-Za-z])", text):
+    if re.search(rf"{_LEFT}[(\[]?{one}[)\]\"']*{_JOINED}(?:{_PHRASE})?[(\[]?{one}(?![A-Za-z])", text):
         return None
-    said = re.findall(rf"{_PHRASE}({one})(?![A-Za-z'])", text, re.IGNORECASE)
-    said = [letter for letter in said if letter in letters]
-    if said:
+    if said := re.findall(rf"(?i:{_PHRASE})({one}){_RIGHT}", text):
         return str(said[-1])
-    marked = rf"(?:[(\[]({one})[)\]]|(?<![A-Za-z])({one})[.):](?![A-Za-z]*\.))"
+    marked = rf"(?:[(\[]({one})[)\]]|{_LEFT}({one})[.):](?![A-Za-z]*\.))"
     all_marked = {first or second for first, second in re.findall(marked, text)}
     if len(all_marked) > 1:
         return None
     if found := re.match(marked, text):
         return found[1] or found[2]
-    bracketed = {found[1] for found in re.finditer(rf"[(\[]({one})[)\]]", text) if not _negated(text, found)}
+    bracketed = set(re.findall(rf"[(\[]({one})[)\]]", text))
     if len(bracketed) == 1:
-        return bracketed.pop()
+        return str(bracketed.pop())
     if (letter := _letter_of_words(text, options, letters)) is not None:
         return letter
-    # "A man" is an article, "A 选项" and "B is right" are not
-    alone = {
-        found[0]
-        for found in re.finditer(_ALONE.format(one), text)
-        if not _negated(text, found) and not (found[0] in "AI" and re.match(r"\s+[a-z]", text[found.end() :]))
-    }
-    return alone.pop() if len(alone) == 1 else None
-
-
-def _negated(text: str, found: re.Match[str]) -> bool:
-    return re.search(_NOT, text[: found.start()], re.IGNORECASE) is not None
+    # "A man" and "I see" choose nothing, "A 选项" and "B is right" do
+    alone = set(re.findall(rf"{_LEFT}(?![AI]\s+[a-z])({one}){_RIGHT}", text))
+    return str(alone.pop()) if len(alone) == 1 else None
 
 
 def _letter_of_words(text: str, options: Sequence[str], letters: str) -> str | None:
@@ -103,5 +95,4 @@ def normalise(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).casefold().strip(_TRAILING)
     text = re.sub(r"[.,;:!?。，；：！？、\"“”‘’「」()]", " ", text)
     text = re.sub(r"\b(?:the|a|an)\b", " ", text)
-    text = re.sub(r"(?<=[^\x00-\x7f])\s+|\s+(?=[^\x00-\x7f])", "", text)
-    return " ".join(text.split())
+    return re.sub(r"(?<=[^\x00-\x7f]) | (?=[^\x00-\x7f])", "", " ".join(text.split()))

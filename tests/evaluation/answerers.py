@@ -1,0 +1,51 @@
+"""Answerers whose right share is known beforehand. They see a conversation and nothing else."""
+
+import random
+from pathlib import Path
+
+from kangaroo.chat.answerer import Answer, FinishReason, Sampling
+from kangaroo.dialogue.conversation import Conversation
+from kangaroo.errors import OptionError
+from kangaroo.evaluation.playground import Playground, film_path
+
+
+class Scripted:
+    """Says what `reply(question, film)` returns; `film` is the name of the film's file, None where none is shown."""
+
+    def __init__(self, reply, name="scripted"):
+        self.name = name
+        self.reply = reply
+        self.asked = 0
+
+    def answer(self, conversation: Conversation, sampling: Sampling = Sampling()) -> Answer:
+        self.asked += 1
+        (turn,) = conversation.turns
+        films = [video.source.open() for video in conversation.videos]
+        names = [str(video.source.value).rsplit("/", 1)[-1] for video in conversation.videos]
+        text = self.reply(turn.text, names[0] if names else None)
+        return Answer(
+            stream=iter((text[:1], text[1:])),
+            model=self.name,
+            times_s=[[0.0, film.duration_s] for film in films],
+            finish_reason=FinishReason.STOP,
+        )
+
+    def score(self, conversation, continuations):
+        raise OptionError("no likelihoods here")
+
+
+def knowing(playground: Playground) -> Scripted:
+    """Return one who knows every answer, and says it in words rather than as the key stands."""
+    forms = ("{}", "({}).", "The answer is {}.", "答案是{}。")
+    known = {}
+    for number, item in enumerate(playground.items):
+        film = film_path(playground.films[item.film], Path()).name if item.shows_film else None
+        said = forms[number % 4].format(item.expected) if item.options else f" {item.expected} "
+        known[item.question, film] = said
+    return Scripted(lambda question, film: known[question, film], name="knowing")
+
+
+def guessing(seed: int) -> Scripted:
+    """Return one who names a letter at random."""
+    rng = random.Random(seed)
+    return Scripted(lambda question, film: rng.choice("ABCD"), name="guessing")

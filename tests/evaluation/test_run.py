@@ -1,0 +1,200 @@
+"""The whole road: questions, an answerer, answers on disk, reports; cut off and gone on with."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from answerers import Scripted, guessing, knowing
+
+from kangaroo.errors import EndpointError, OptionError
+from kangaroo.evaluation.playground import Part, film_path, make_playground
+from kangaroo.evaluation.run import evaluate_playground
+from kangaroo.evaluation.score import wilson
+from kangaroo.video.source import VideoSource
+
+SMALL = {"num_questions": 20, "seed": 26}  # films that are soon drawn
+BLIND = {"num_questions": 200, "parts": (Part.NO_FILM,)}
+
+
+def read(folder):
+    return json.loads((folder / "report.json").read_text(encoding="utf-8"))
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def saying_by_rote(name="rote"):
+    """Answers that follow from the question alone, some of which cannot be read."""
+    return Scripted(lambda question, film: ("A", "B", "(C)", "I do not know")[len(question) % 4], name=name)
+
+
+@pytest.mark.slow
+def test_who_knows_the_films_is_right_throughout(tmp_path, films_folder):
+    playground = make_playground(**SMALL)
+    report = evaluate_playground(knowing(playground), tmp_path, films=films_folder, **SMALL)
+    for part in Part:
+        assert report.accuracy(part) == 1, [line for line in lines(tmp_path) if not line["right"]]
+    assert report.values["parts"]["describe"]["truth"] == 1
+    for film in playground.films:
+        described = VideoSource(film_path(film, films_folder)).open()
+        assert (described.width_px, described.height_px) == (film.width_px, film.height_px)
+        assert described.duration_s == pytest.approx(film.duration_s, abs=1 / film.fps)
+
+
+def test_drawn_films_are_used_again(tmp_path, films_folder):
+    answerer = Scripted(lambda question, film: str(film))
+    evaluate_playground(answerer, tmp_path / "first", films=films_folder, **SMALL)
+    before = {path: path.stat().st_mtime_ns for path in films_folder.iterdir()}
+    evaluate_playground(answerer, tmp_path / "second", films=films_folder, **SMALL)
+    assert {path: path.stat().st_mtime_ns for path in films_folder.iterdir()} == before
+    assert {path.suffix for path in before} == {".mp4"}
+
+
+def test_who_guesses_is_right_one_time_in_four(tmp_path):
+    report = evaluate_playground(guessing(0), tmp_path, num_questions=2000, parts=(Part.NO_FILM,))
+    values = report.values["parts"]["no_film"]
+    low, high = values["interval"]
+    assert low < 0.25 < high
+    assert values["unparsed"] == 0
+    assert values["keys"] == dict.fromkeys("ABCD", 500)
+    assert not (tmp_path / "films").exists()
+
+
+def test_the_report_tells_what_the_answers_say(tmp_path):
+    evaluate_playground(saying_by_rote(), tmp_path, **BLIND)
+    answers, values = lines(tmp_path), read(tmp_path)["parts"]["no_film"]
+    right = sum(line["parsed"] == line["expected"] for line in answers)
+    unreadable = sum(line["output"] == "I do not know" for line in answers)
+    assert 0 < right < 200
+    assert values["number"] == len(answers) == 200
+    assert values["score"] == right / 200
+    assert values["interval"] == pytest.approx(wilson(right, 200))
+    assert values["unparsed"] == unreadable > 0
+    said = Counter(line["parsed"] or "none" for line in answers)
+    assert values["answers"] == dict(said)
+    for name, key in (("families", "family"), ("languages", "language")):
+        for group, own in values[name].items():
+            hits = [line["right"] for line in answers if line[key] == group]
+            assert (own["number"], own["score"]) == (len(hits), sum(hits) / len(hits))
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert f"**{right / 2:.1f} %** of 200" in text
+    assert f"Unreadable: {unreadable}." in text
+    assert "GFLOP/s" in text
+    assert "rote" in text
+
+
+def test_a_run_that_was_cut_off_ends_as_an_unbroken_one(tmp_path):
+    whole = evaluate_playground(saying_by_rote(), tmp_path / "whole", **BLIND)
+    rote = saying_by_rote()
+    broken = Scripted(rote.reply, name="rote")
+
+    def fail_after(number):
+        if broken.asked > number:
+            raise EndpointError("gone")
+
+    broken.reply = lambda question, film: fail_after(77) or rote.reply(question, film)
+    with pytest.raises(EndpointError):
+        evaluate_playground(broken, tmp_path / "cut", **BLIND)
+    assert len(lines(tmp_path / "cut")) == 77
+    # the machine lost power while a line was written
+    path = tmp_path / "cut" / "answers.jsonl"
+    path.write_bytes(path.read_bytes()[:-20])
+    again = evaluate_playground(rote, tmp_path / "cut", **BLIND)
+    assert rote.asked == 200 - 76
+    for part in ("about", "films", "parts"):
+        assert again.values[part] == whole.values[part]
+    before, after = lines(tmp_path / "whole"), lines(tmp_path / "cut")
+    assert [line["id"] for line in before] == [line["id"] for line in after]
+
+
+def test_a_run_that_is_whole_asks_nothing_again(tmp_path):
+    rote = saying_by_rote()
+    first = evaluate_playground(rote, tmp_path, **BLIND)
+    seen = []
+    second = evaluate_playground(rote, tmp_path, progress=lambda *numbers: seen.append(numbers), **BLIND)
+    assert rote.asked == 200
+    assert seen == []
+    assert second.values["parts"] == first.values["parts"]
+
+
+def test_progress_counts_what_is_answered(tmp_path):
+    seen = []
+    evaluate_playground(saying_by_rote(), tmp_path, progress=lambda *numbers: seen.append(numbers), **BLIND)
+    assert seen == [(number, 200) for number in range(1, 201)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"num_questions": 220}, {"seed": 1}, {"parts": (Part.NO_FILM, Part.LETTERED)}],
+    ids=["number", "seed", "parts"],
+)
+def test_other_questions_are_not_mixed_in(tmp_path, change):
+    evaluate_playground(saying_by_rote(), tmp_path, **BLIND)
+    with pytest.raises(OptionError, match="another folder"):
+        evaluate_playground(saying_by_rote(), tmp_path, **{**BLIND, **change})
+
+
+def test_another_model_is_not_mixed_in(tmp_path):
+    evaluate_playground(saying_by_rote(), tmp_path, **BLIND)
+    with pytest.raises(OptionError, match='"other"'):
+        evaluate_playground(saying_by_rote("other"), tmp_path, **BLIND)
+
+
+def test_other_weights_under_the_same_name_are_not_mixed_in(tmp_path):
+    first, second = saying_by_rote(), saying_by_rote()
+    first.score = lambda conversation, continuations: [-1.0, -20.0, -30.0]
+    evaluate_playground(first, tmp_path, **BLIND)
+    evaluate_playground(first, tmp_path, **BLIND)
+    second.score = lambda conversation, continuations: [-1.0, -20.0, -30.5]
+    with pytest.raises(OptionError, match="likelihoods"):
+        evaluate_playground(second, tmp_path, **BLIND)
+
+
+def test_a_damaged_line_is_named(tmp_path):
+    evaluate_playground(saying_by_rote(), tmp_path, **BLIND)
+    path = tmp_path / "answers.jsonl"
+    path.write_text("{}\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(OptionError, match="line 1 is damaged"):
+        evaluate_playground(saying_by_rote(), tmp_path, **BLIND)
+
+
+def test_a_model_of_this_process_answers_alike_with_and_without_memory(tmp_path, films_folder, tiny_tokenizer):
+    """Questions about one film share what was read of it; that must change no answer."""
+    from kangaroo.chat.local import LocalAnswerer
+    from kangaroo.training.start import at_random
+
+    model, processor = at_random("tiny", tiny_tokenizer, seed=0)
+    answerer = LocalAnswerer(model.eval(), processor, name="tiny")
+
+    class Cold:
+        name = "tiny"
+
+        def answer(self, conversation, sampling):
+            return answerer.answer(conversation, sampling)
+
+        def score(self, conversation, continuations):
+            return answerer.score(conversation, continuations)
+
+    options = {**SMALL, "parts": (Part.LETTERED,), "films": films_folder}
+    evaluate_playground(answerer, tmp_path / "warm", **options)
+    evaluate_playground(Cold(), tmp_path / "cold", **options)
+    warm, cold = lines(tmp_path / "warm"), lines(tmp_path / "cold")
+    assert [line["output"] for line in warm] == [line["output"] for line in cold]
+    assert [line["num_frames"] for line in warm] == [line["num_frames"] for line in cold]
+    assert max(line["num_frames"] for line in warm) == 64
+    report = read(tmp_path / "warm")
+    assert report["about"]["sampler"]["max_frames"] == 160
+    assert report["speed"]["first_answer_64_frames"]["number"] == 1
+    assert report["speed"]["tokens_per_s"] > 0
+    assert report["machine"]["cpu_matmul_gflops"] > 0
+
+
+def test_evaluation_imports_without_torch():
+    modules = [path.stem for path in Path(sys.modules["kangaroo.evaluation"].__path__[0]).glob("[a-z]*.py")]
+    assert "run" in modules
+    imports = "; ".join(f"import kangaroo.evaluation.{name}" for name in modules)
+    subprocess.run([sys.executable, "-c", f"import sys; {imports}; assert 'torch' not in sys.modules"], check=True)
