@@ -80,6 +80,9 @@ class RemoteAnswerer(OpensSessions):
             ) from None
         self.endpoint = endpoint.rstrip("/") if parts.path.strip("/") else f"{endpoint.rstrip('/')}/v1"
         self._openai = openai
+        # openai 2 speaks through httpx and 3 through its successor; a stream that breaks off may raise theirs
+        transport = openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]
+        self._transport_error: type[Exception] = importlib.import_module(transport).HTTPError
         self._client = openai.OpenAI(
             base_url=self.endpoint,
             api_key=api_key or os.environ.get("OPENAI_API_KEY") or "none",
@@ -198,7 +201,6 @@ class RemoteAnswerer(OpensSessions):
     def _reported(self, model: str | None) -> Iterator[None]:
         """Turn what goes wrong between us and the server into one line that says what to do."""
         openai = self._openai
-        http = importlib.import_module(openai.Timeout.__module__.partition(".")[0])
         try:
             yield
         except openai.APITimeoutError:
@@ -208,7 +210,7 @@ class RemoteAnswerer(OpensSessions):
             raise EndpointError(f"{self.endpoint} cannot be reached ({reason}); is the server running?") from None
         except openai.APIStatusError as error:
             raise EndpointError(f"{self.endpoint} {_refusal(error.status_code, model)} ({_said(error)})") from None
-        except (openai.OpenAIError, http.HTTPError) as error:
+        except (openai.OpenAIError, self._transport_error) as error:
             raise EndpointError(f"{self.endpoint} broke off: {_said(error)}; try again") from None
         except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
             raise EndpointError(
