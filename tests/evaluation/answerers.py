@@ -30,6 +30,9 @@ class Scripted:
             finish_reason=FinishReason.STOP,
         )
 
+    def answer_batch(self, conversations, sampling=Sampling()):
+        return [self.answer(conversation, sampling).read() for conversation in conversations]
+
     def score(self, conversation, continuations):
         raise OptionError("no likelihoods here")
 

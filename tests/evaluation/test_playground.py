@@ -1,6 +1,7 @@
 """What the benchmark promises of its films and questions."""
 
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import pytest
 
@@ -54,8 +55,8 @@ def test_every_question_is_asked_in_both_languages_alike(large):
 def test_the_question_without_the_film_is_the_same_question(large):
     shown = [(item.question, item.expected, item.film) for item in of(large, Part.LETTERED)]
     assert [(item.question, item.expected, item.film) for item in of(large, Part.NO_FILM)] == shown
-    assert not any(item.conversation("film.mp4").videos for item in of(large, Part.NO_FILM))
-    assert all(item.conversation("film.mp4").videos for item in of(large, Part.LETTERED))
+    assert not any(item.conversation(Path("film.mp4")).videos for item in of(large, Part.NO_FILM))
+    assert all(item.conversation(Path("film.mp4")).videos for item in of(large, Part.LETTERED))
 
 
 def test_names_are_unique(large):

@@ -176,6 +176,9 @@ def test_a_model_of_this_process_answers_alike_with_and_without_memory(tmp_path,
         def answer(self, conversation, sampling):
             return answerer.answer(conversation, sampling)
 
+        def answer_batch(self, conversations, sampling):
+            return answerer.answer_batch(conversations, sampling)
+
         def score(self, conversation, continuations):
             return answerer.score(conversation, continuations)
 
