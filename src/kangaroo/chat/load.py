@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kangaroo.errors import ModelError, OptionError
+from kangaroo.errors import KangarooError, ModelError, OptionError
 
 if TYPE_CHECKING:
     import torch
@@ -45,10 +46,8 @@ def load(
     place = _device(device)
     if dtype is None:
         dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
-    try:
+    with _reading(folder, "the processor's files"):
         processor = KangarooProcessor.from_pretrained(folder)
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{folder}: the processor's files cannot be read ({_first_line(error)})") from None
     return LocalAnswerer(_network(folder, dtype).to(place), processor, name=_short_name(name))
 
 
@@ -128,28 +127,38 @@ def _check_whole(folder: Path) -> None:
 
 
 def _network(folder: Path, dtype: "torch.dtype") -> Any:
-    from safetensors import SafetensorError
-
+    from kangaroo.model.configuration import KangarooConfig
     from kangaroo.model.modeling import KangarooForConditionalGeneration
 
-    try:
+    with _reading(folder, "config.json"):
+        config = KangarooConfig.from_pretrained(folder)
+    with _reading(folder, "the weights"):
         network, report = KangarooForConditionalGeneration.from_pretrained(
             folder,
+            config=config,
             dtype=dtype,
             attn_implementation="sdpa",
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # reported below, in one line
         )
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"{folder}: the weights cannot be read ({_first_line(error)}); fetch the model again"
-        ) from None
     # transformers would fill these with random numbers and only warn
     wrong = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
     if wrong:
         raise ModelError(f"{folder}: {len(wrong)} weights are missing or do not fit its config, such as {wrong[0]}")
     return network.eval()
+
+
+@contextmanager
+def _reading(folder: Path, what: str) -> Iterator[None]:
+    """Turn whatever transformers raises over damaged files into one line; it has no error of its own for that."""
+    try:
+        yield
+    except KangarooError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{folder}: {what} cannot be read ({_first_line(error)}); fetch the model again") from None
 
 
 def _device(wanted: "str | torch.device | None") -> "torch.device":

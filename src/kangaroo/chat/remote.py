@@ -207,7 +207,9 @@ class RemoteAnswerer(OpensSessions):
             raise EndpointError(f"{self.endpoint} did not answer in time; try again or with fewer --frames") from None
         except openai.APIConnectionError as error:
             reason = str(error.__cause__ or error)
-            raise EndpointError(f"{self.endpoint} cannot be reached ({reason}); is the server running?") from None
+            raise EndpointError(
+                f"{self.endpoint} cannot be reached or broke off ({reason}); is the server running?"
+            ) from None
         except openai.APIStatusError as error:
             raise EndpointError(f"{self.endpoint} {_refusal(error.status_code, model)} ({_said(error)})") from None
         except (openai.OpenAIError, self._transport_error) as error:
