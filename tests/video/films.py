@@ -62,11 +62,13 @@ def encode_to(
     pictures: Sequence[np.ndarray] | None = None,
     layout: str = "rgb24",
     with_sound: bool = False,
+    tag_colour: bool = True,
+    matrix: tuple[float, bool] | None = None,
 ) -> None:
     """Encode frames 0, 1, ... (or `pictures`).
 
     `colour` is FFmpeg's (matrix, primaries, transfer, range), which the pixels are converted to by matrix and
-    range and tagged with.
+    range and tagged with. `matrix` turns the shown picture clockwise and then mirrors it.
     """
     with av.open(str(path), "w", format=container, options=container_options or {}) as output:
         rate = Fraction(fps)
@@ -76,11 +78,13 @@ def encode_to(
         stream.codec_context.time_base = clock
         if pixel_aspect:
             stream.codec_context.sample_aspect_ratio = pixel_aspect
-        if colour:
+        if colour and tag_colour:
             context = stream.codec_context
             context.colorspace, context.color_primaries, context.color_trc, context.color_range = colour
         if rotate_deg:
             stream.set_display_rotation(rotate_deg)
+        if matrix:
+            stream.set_display_rotation(-matrix[0], hflip=matrix[1])
         sound = output.add_stream("aac", rate=16000, layout="mono") if with_sound else None
         count = num_frames if pictures is None else len(pictures)
         for index in range(count):
@@ -89,9 +93,9 @@ def encode_to(
                 pixels = picture(index, height=width, width=height) if rotate_deg % 180 else pixels
                 pixels = np.rot90(pixels, -rotate_deg // 90)
             frame = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=layout)
-            matrix = {1: "ITU709", 9: "BT2020"}.get(colour[0], "ITU601") if colour else "ITU601"
+            matrix_name = {1: "ITU709", 9: "BT2020"}.get(colour[0], "ITU601") if colour else "ITU601"
             frame = frame.reformat(
-                format=pixel_format, dst_colorspace=matrix, dst_color_range=colour[3] if colour else None
+                format=pixel_format, dst_colorspace=matrix_name, dst_color_range=colour[3] if colour else None
             )
             at_s = times_s[index] if times_s is not None else index / fps
             frame.pts, frame.time_base = round((at_s + start_s) / clock), clock

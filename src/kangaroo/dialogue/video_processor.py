@@ -32,6 +32,17 @@ EVA_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 EVA_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
+def normalise(
+    pixels: Float[Tensor, "*frame 3 height width"],
+    *,
+    mean: Sequence[float] = EVA_CLIP_MEAN,
+    std: Sequence[float] = EVA_CLIP_STD,
+) -> Float[Tensor, "*frame 3 height width"]:
+    """Return pixels, 0 to 1, with each channel's mean and deviation taken out."""
+    centre, scale = (torch.tensor(value, device=pixels.device, dtype=pixels.dtype) for value in (mean, std))
+    return (pixels - centre[:, None, None]) / scale[:, None, None]
+
+
 class KangarooVideosKwargs(VideosKwargs, total=False):  # type: ignore[call-arg]
     """Options of `KangarooVideoProcessor` beyond those of transformers."""
 
@@ -149,8 +160,7 @@ class KangarooVideoProcessor(BaseVideoProcessor):
         pixels = rearrange(
             torch.from_numpy(frames.pixels).to(device), "frame height width rgb -> frame rgb height width"
         )
-        mean, std = (torch.tensor(value, device=device)[:, None, None] for value in (self.image_mean, self.image_std))
-        return ((pixels.float() / 255 - mean) / std).to(dtype)
+        return normalise(pixels.float() / 255, mean=self.image_mean, std=self.image_std).to(dtype)
 
     def preprocess(self, videos: Any, **kwargs: Any) -> BatchFeature:
         """Read films and return the model's keyword arguments; the class says which options there are.

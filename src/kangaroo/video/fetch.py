@@ -73,8 +73,12 @@ def _download(url: str, path: Path, *, max_bytes: int, total_timeout_s: float) -
 
 def _short(url: str) -> str:
     """Return the URL without what may be secret: user, password and query."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"[:200]
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "<malformed URL>"
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"[:200]
 
 
 def decode_data_url(url: str) -> bytes:

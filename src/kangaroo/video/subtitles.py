@@ -108,7 +108,8 @@ def _times(line: str, row: int, path: Path) -> tuple[float, float]:
 
 def _seconds(parts: Sequence[str | None]) -> float:
     hours, minutes, seconds, fraction = (part or "0" for part in parts)
-    return int(hours) * 3600 + int(minutes) * 60 + int(seconds) + int(fraction.ljust(3, "0")) / 1000
+    whole_s = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+    return (whole_s * 1000 + int(fraction.ljust(3, "0"))) / 1000
 
 
 def _plain(lines: list[str]) -> str:

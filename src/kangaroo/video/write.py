@@ -56,6 +56,8 @@ def write_video(
     clock = Fraction(1, _TICKS_PER_S) if fps is None else 1 / rate
     ticks = _ticks(times_s) if times_s is not None else None
     options = {"crf": str(crf), "preset": preset, "g": str(gop_frames)}
+    if times_s is not None:
+        options["bf"] = "0"  # mp4 stores lengths in decoding order: with reordered frames uneven ones come out wrong
     try:
         with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
             stream = container.add_stream("libx264", rate=rate, options=options)
@@ -76,12 +78,17 @@ def write_video(
                         f"{path}: frame {index} is {frame.width}x{frame.height}, "
                         f"the first was {stream.width}x{stream.height}"
                     )
-                before, tick = tick, index if ticks is None else next(ticks)
+                before, at = tick, index if ticks is None else next(ticks, None)
+                if at is None:
+                    raise OptionError("there are more frames than times; give one time for each frame")
+                tick = at
                 length = tick - before if index else length
                 frame.pts, frame.time_base = tick, clock
                 container.mux(stream.encode(frame))
             if index < 0:
                 raise VideoError(f"{path}: there is no frame to write")
+            if ticks is not None and next(ticks, None) is not None:
+                raise OptionError("there are more times than frames; give one time for each frame")
             container.mux(_with_length(stream.encode(None), tick, length))
     except OSError as error:
         raise VideoError(f"{path}: cannot be written ({error.strerror})") from None
@@ -102,14 +109,13 @@ def _frame(picture: UInt8[np.ndarray, "height width 3"], reformatter: VideoRefor
 
 
 def _ticks(times_s: Iterable[float]) -> Iterator[int]:
-    before = None
+    before: int | None = None
     for time_s in times_s:
         tick = round(time_s * _TICKS_PER_S)
         if tick < 0 or (before is not None and tick <= before):
             raise OptionError(f"times must rise from 0 on, but {time_s:g} s does not")
         yield tick
         before = tick
-    raise OptionError("there are more frames than times; give one time for each frame")
 
 
 def _with_length(packets: list[av.Packet], tick: int, length: int) -> list[av.Packet]:
