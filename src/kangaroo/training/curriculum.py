@@ -43,8 +43,8 @@ JOEY = (
         frames=((1, 0.08), (16, 0.64), (32, 0.14), (64, 0.14)),
         batch_frames=4096,
         max_films=256,
-        steps=3500,
-        learning_rate=(1e-3, 7e-4),
+        steps=3600,
+        learning_rate=(2e-3, 1.4e-3),
         mixture=Mixture(num_rounds=7, describe_share=0.5, choice_share=0.5),
     ),
     Stage(
@@ -53,8 +53,8 @@ JOEY = (
         frames=((1, 0.05), (16, 0.65), (32, 0.18), (64, 0.12)),
         batch_frames=2048,
         max_films=128,
-        steps=1600,
-        learning_rate=(7e-4, 5e-4),
+        steps=900,
+        learning_rate=(1.4e-3, 1e-3),
         mixture=Mixture(num_rounds=8, describe_share=0.3, choice_share=0.65),
     ),
     Stage(
@@ -63,8 +63,8 @@ JOEY = (
         frames=((1, 0.04), (16, 0.44), (32, 0.22), (64, 0.24), (128, 0.06)),
         batch_frames=2048,
         max_films=128,
-        steps=2000,
-        learning_rate=(5e-4, 5e-6),
+        steps=1700,
+        learning_rate=(1e-3, 1e-5),
         mixture=Mixture(num_rounds=10, describe_share=0.25, choice_share=0.7),
     ),
 )

@@ -4,7 +4,7 @@ Axes: film, position, width.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,8 +14,10 @@ from torch.nn import functional as F
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.training.batches import Batch, Painter
 from kangaroo.training.curriculum import WARM_UP_STEPS, Stage
+from kangaroo.training.muon import Muon
 
 _CLIP_NORM = 1.0
+_WEIGHT_DECAY = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +32,31 @@ class Step:
     num_tokens: int
 
 
-def make_optimizer(model: nn.Module) -> torch.optim.AdamW:
-    """Return AdamW; weight decay on matrices only."""
-    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
-    rest = [weight for weight in model.parameters() if weight.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), fused=next(model.parameters()).is_cuda)
+def make_optimizers(model: nn.Module) -> tuple[torch.optim.Optimizer, ...]:
+    """Return Muon for the matrices of blocks and projector, and AdamW for embeddings, convolutions, norms and biases.
+
+    Muon's steps are scaled to the size of AdamW's, so one learning rate serves both
+    (Liu et al. 2025, Muon is Scalable for LLM Training, arXiv 2502.16982).
+    """
+    inner = {
+        weight
+        for module in model.modules()
+        if isinstance(module, nn.Linear) and module is not model.get_output_embeddings()
+        for weight in (module.weight,)
+    }
+    matrices = [weight for weight in model.parameters() if weight in inner]
+    tables = [weight for weight in model.parameters() if weight not in inner and weight.ndim > 1]
+    vectors = [weight for weight in model.parameters() if weight.ndim == 1]
+    on_gpu = matrices[0].is_cuda
+    return (
+        Muon(matrices, lr=0.0, weight_decay=_WEIGHT_DECAY),
+        torch.optim.AdamW(
+            [{"params": tables, "weight_decay": _WEIGHT_DECAY}, {"params": vectors, "weight_decay": 0.0}],
+            lr=0.0,
+            betas=(0.9, 0.98),
+            fused=on_gpu,
+        ),
+    )
 
 
 def learning_rate(stage: Stage, step: int, *, is_first: bool) -> float:
@@ -70,7 +91,7 @@ def film_loss(model: KangarooForConditionalGeneration, pixels: Tensor, batch: Ba
 
 def train_stage(
     model: KangarooForConditionalGeneration,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     batches: Iterable[Batch],
     painter: Painter,
     stage: Stage,
@@ -82,15 +103,16 @@ def train_stage(
     device = next(model.parameters()).device
     for number, batch in enumerate(batches, start=first_step):
         rate = learning_rate(stage, number, is_first=is_first)
-        for group in optimizer.param_groups:
+        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] = rate
         pixels = painter.paint(batch).float()
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             loss = film_loss(model, pixels, batch)
         loss.backward()
         grad_norm = nn.utils.clip_grad_norm_(model.parameters(), _CLIP_NORM)
-        optimizer.step()
-        optimizer.zero_grad()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         yield Step(
             number=number,
             loss=loss.detach(),

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,7 +20,7 @@ from kangaroo.errors import ModelError, OptionError
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.training.batches import Painter, PlaygroundBatches, loader
 from kangaroo.training.curriculum import CURRICULA, Stage
-from kangaroo.training.loop import make_optimizer, train_stage
+from kangaroo.training.loop import make_optimizers, train_stage
 from kangaroo.training.probe import probe
 from kangaroo.training.start import at_random, make_tokenizer
 
@@ -73,7 +73,7 @@ class Run:
         recipe.out.mkdir(parents=True, exist_ok=True)
         self.model, self.processor = at_random(recipe.curriculum, self._tokenizer(), seed=recipe.seed)
         self.model.to(recipe.device)
-        self.optimizer = make_optimizer(self.model)
+        self.optimizers = make_optimizers(self.model)
         self.painter = Painter(torch.device(recipe.device), seed=recipe.seed)
         self.stage, self.step = 0, 0
         if self._state.exists():
@@ -99,7 +99,7 @@ class Run:
         batches = PlaygroundBatches(stage, encoder, seed=self.recipe.seed, first_step=self.step)
         steps = train_stage(
             self.model,
-            self.optimizer,
+            self.optimizers,
             loader(batches, num_workers=self.recipe.workers),
             self.painter,
             stage,
@@ -164,8 +164,8 @@ class Run:
             "stage": self.stage,
             "step": self.step,
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "stages": [asdict(stage) for stage in self.stages],
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "stages": repr(self.stages),
             "roughening": self.painter.generator.get_state(),
         }
         unfinished = self._state.with_suffix(".unfinished")
@@ -174,8 +174,11 @@ class Run:
 
     def _resume(self) -> None:
         state = torch.load(self._state, map_location=self.recipe.device, weights_only=True)
+        if state["stages"] != repr(self.stages):
+            raise OptionError(f"{self._state} was saved under another curriculum; name another out folder")
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         self.painter.generator.set_state(state["roughening"].cpu())
         self.stage, self.step = state["stage"], state["step"]
         logger.info("resumed at stage %d, step %d", self.stage, self.step)
@@ -191,7 +194,11 @@ class Run:
 
 def export(model: KangarooForConditionalGeneration, processor: KangarooProcessor, folder: Path) -> None:
     """Write a folder that `kangaroo chat --model` opens, weights in bfloat16."""
-    state = {name: weight.to(torch.bfloat16) for name, weight in model.state_dict().items()}
+    state = {
+        name: weight.to(torch.bfloat16)
+        for name, weight in model.state_dict().items()
+        if name not in model.all_tied_weights_keys
+    }
     model.save_pretrained(folder, state_dict=state)
     processor.save_pretrained(folder)
 

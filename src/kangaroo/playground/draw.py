@@ -1,0 +1,91 @@
+"""Write a film to a file, and beside it what is true of it."""
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from kangaroo.playground.film import Film, Scene, does
+from kangaroo.playground.questions import questions
+from kangaroo.playground.render import Renderer
+from kangaroo.playground.rounds import in_words, phrase_in
+from kangaroo.playground.vocabulary import PLACES, Language
+from kangaroo.playground.wording import heard
+from kangaroo.video.write import write_video
+
+_FRAMES_AT_ONCE = 64
+
+
+def draw(film: Film, folder: Path) -> tuple[Path, Path]:
+    """Write `film.mp4` and `facts.json` into a folder, made where it is missing, and return both paths.
+
+    >>> draw(make_film(seed=1), Path("out"))
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    video, told = folder / "film.mp4", folder / "facts.json"
+    write_film(film, video)
+    told.write_text(json.dumps(facts(film), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return video, told
+
+
+def write_film(film: Film, path: Path) -> None:
+    """Draw a film at its own size and rate into an mp4 file."""
+    write_video(path, _pictures(film), fps=film.fps)
+
+
+def facts(film: Film) -> dict[str, Any]:
+    """Return who is there, what happens when, and every question with its answer, in both languages."""
+    return {
+        "seed": film.seed,
+        "duration_s": film.duration_s,
+        "width_px": film.width_px,
+        "height_px": film.height_px,
+        "fps": film.fps,
+        "scenes": [_scene(scene) for scene in film.scenes],
+        "questions": list(_asked(film)),
+    }
+
+
+def _scene(scene: Scene) -> dict[str, Any]:
+    names = [thing.look.name._asdict() for thing in scene.things]
+    return {
+        "start_s": scene.start_s,
+        "end_s": scene.end_s,
+        "things": [
+            {"name": name, "place": PLACES[thing.cell]._asdict(), "arrives_s": scene.arrival_s(index)}
+            for index, (name, thing) in enumerate(zip(names, scene.things, strict=True))
+        ],
+        "events": [
+            {
+                "start_s": event.start_s,
+                "end_s": event.end_s,
+                "thing": names[event.thing],
+                "verb": event.verb,
+                "does": does(event, scene)._asdict(),
+            }
+            for event in scene.events
+        ],
+    }
+
+
+def _asked(film: Film) -> Iterator[dict[str, Any]]:
+    for question in questions(film, random.Random(film.seed)):
+        yield {
+            "family": question.family,
+            "question": {
+                language: in_words(question, heard(question.template, language)[0], language) for language in Language
+            },
+            "answer": question.answer._asdict(),
+            "wrong": [{language: phrase_in(wrong, language) for language in Language} for wrong in question.wrong],
+        }
+
+
+def _pictures(film: Film) -> Iterator[UInt8[np.ndarray, "row column rgb"]]:
+    renderer = Renderer("cpu")
+    for start in range(0, film.num_frames, _FRAMES_AT_ONCE):
+        times_s = film.frame_times_s[start : start + _FRAMES_AT_ONCE]
+        yield from renderer.draw(film, times_s, height_px=film.height_px, width_px=film.width_px).numpy()
