@@ -19,17 +19,16 @@ from kangaroo.dialogue.conversation import Conversation, Video
 from kangaroo.errors import OptionError
 from kangaroo.evaluation.balance import Candidate, is_clear, pick_balanced
 from kangaroo.playground.film import Film, does
-from kangaroo.playground.questions import CHOICE_FAMILIES, Family, Question, questions
-from kangaroo.playground.rounds import LETTERS, in_words, phrase_in, with_options
+from kangaroo.playground.questions import CHOICE_FAMILIES, Family, questions
+from kangaroo.playground.rounds import LETTERS, in_words, options_for, phrase_in, with_options
 from kangaroo.playground.script import Split, make_film
-from kangaroo.playground.vocabulary import COLOURS, PLACES, Language, Phrase
+from kangaroo.playground.vocabulary import PLACES, Language, Phrase
 from kangaroo.playground.wording import LETTER_ONLY, unheard
 from kangaroo.video.source import VideoSource
 
 LEAST_S, MOST_S = 2.5, 64.0
 _PAIRS_PER_FILM = 10
 _FILMS_TRIED = 40
-_MOST_COUNTED = 8  # films of more things are not asked how many
 _SHARE_OF_LENGTHIEST = 4  # one film in so many lasts the full 64 s
 
 
@@ -174,45 +173,14 @@ def _candidates(films: Sequence[Film], seed: int) -> dict[Family, list[Candidate
 def _askable(film: Film, place: int, seed: int) -> list[Candidate]:
     """Return what can be asked about a film, without options that words alone rule out."""
     rng = random.Random(f"playground questions {seed} {film.seed}")
-    fair = (_fair(question, film, rng) for question in questions(film, rng))
     found = []
-    for question in fair:
-        if question is None:
-            continue
+    for question in questions(film, rng):
         if question.family in CHOICE_FAMILIES and (
             len(question.wrong) < 3 or not is_clear((question.answer, *question.wrong[:3]))
         ):
             continue
         found.append(Candidate(place, question))
     return found
-
-
-def _fair(question: Question, film: Film, rng: random.Random) -> Question | None:
-    """Take out what a question's words give away.
-
-    Counts: zero is never right, and of a shape that is counted there are always two. A new colour: the old one, which
-    the question names, is never right, and sprites never change theirs. What comes next: made-up answers never come
-    or go. Bumping is only ever asked of what bumps.
-    """
-    if question.family is Family.COUNT:
-        number, least = int(question.answer.en), 2 if question.template == "count.shape" else 1
-        low = rng.randint(max(least, number - 3), max(least, min(number, _MOST_COUNTED - 3)))
-        others = [Phrase(str(n), str(n)) for n in range(low, low + 4) if n != number]
-        return replace(question, wrong=tuple(others))
-    if question.family is Family.CHANGE:
-        old = question.slots["thing"].en.split()[0]
-        names = [colour.name for colour in COLOURS.values()]
-        others = [name for name in names if name != question.answer and name.en != old]
-        return replace(question, wrong=tuple(rng.sample(others, 3)))
-    if question.family is Family.WHAT and question.slots["does"].en.startswith("turns"):
-        colours = tuple(colour.name.en for colour in COLOURS.values())
-        return question if all(phrase.en.startswith(colours) for phrase in question.wrong[:3]) else None
-    if question.template == "order.next":
-        told = {phrase.en for phrase in _clauses(film)}
-        return question if all(phrase.en in told for phrase in question.wrong[:3]) else None
-    if question.template == "yes_no" and question.slots["do"].en.startswith("bump"):
-        return None
-    return question
 
 
 def _clauses(film: Film) -> Iterator[Phrase]:
@@ -234,10 +202,7 @@ def _lettered(asked: _Asked, per_family: int, seed: int) -> list[Item]:
         letters = [(index * per_family + place) % len(LETTERS) for place in range(per_family)]
         rng.shuffle(letters)
         for place, (candidate, letter) in enumerate(zip(chosen, letters, strict=True)):
-            wrong = list(candidate.options[1:])
-            # the generator gives numbers in rising order: the one out of order would be the right one
-            rng.shuffle(wrong)
-            options = (*wrong[:letter], candidate.question.answer, *wrong[letter:])
+            options = options_for(candidate.question, letter)
             for language in Language:
                 item = _item(Part.LETTERED, candidate, place, language, rng)
                 words = with_options(item.question, options, language, LETTER_ONLY[language][0])

@@ -62,9 +62,7 @@ def _distance(slug: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         case "diamond":
             return (abs(x) / 0.62 + abs(y) / 0.92 - 1) * 0.5
         case "cross":
-            return np.minimum(
-                np.maximum(abs(x) - 0.28, abs(y) - 0.85), np.maximum(abs(y) - 0.28, abs(x) - 0.85)
-            )
+            return np.minimum(np.maximum(abs(x) - 0.28, abs(y) - 0.85), np.maximum(abs(y) - 0.28, abs(x) - 0.85))
         case "ring":
             return abs(radius - 0.62) - 0.24
         case "moon":

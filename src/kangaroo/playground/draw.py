@@ -13,11 +13,10 @@ from kangaroo.playground.film import Film, Scene, does
 from kangaroo.playground.questions import questions
 from kangaroo.playground.render import Renderer
 from kangaroo.playground.rounds import in_words, phrase_in
+from kangaroo.playground.script import MAX_THINGS
 from kangaroo.playground.vocabulary import PLACES, Language
 from kangaroo.playground.wording import heard
 from kangaroo.video.write import write_video
-
-_FRAMES_AT_ONCE = 64
 
 
 def draw(film: Film, folder: Path) -> tuple[Path, Path]:
@@ -34,7 +33,7 @@ def draw(film: Film, folder: Path) -> tuple[Path, Path]:
 
 def write_film(film: Film, path: Path) -> None:
     """Draw a film at its own size and rate into an mp4 file."""
-    write_video(path, _pictures(film), fps=film.fps)
+    write_video(path, _pictures(film), fps=float(film.fps))
 
 
 def facts(film: Film) -> dict[str, Any]:
@@ -85,7 +84,13 @@ def _asked(film: Film) -> Iterator[dict[str, Any]]:
 
 
 def _pictures(film: Film) -> Iterator[UInt8[np.ndarray, "row column rgb"]]:
+    """Draw frame by frame; while nothing moves, the picture before serves again."""
     renderer = Renderer("cpu")
-    for start in range(0, film.num_frames, _FRAMES_AT_ONCE):
-        times_s = film.frame_times_s[start : start + _FRAMES_AT_ONCE]
-        yield from renderer.draw(film, times_s, height_px=film.height_px, width_px=film.width_px).numpy()
+    shown, picture = b"", None
+    for time_s in film.frame_times_s:
+        moment = np.array([time_s])
+        state = bytes([film.scene_at(time_s)]) + film.states(moment, num_slots=MAX_THINGS).tobytes()
+        if picture is None or state != shown:
+            picture = renderer.draw(film, moment, height_px=film.height_px, width_px=film.width_px)[0].numpy()
+            shown = state
+        yield picture

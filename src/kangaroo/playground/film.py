@@ -38,6 +38,7 @@ class Verb(StrEnum):
 
 ARRIVALS = (Verb.ENTER, Verb.APPEAR)
 DEPARTURES = (Verb.LEAVE, Verb.VANISH)
+MAX_TIMES = 4  # a thing blinks or jumps so often at most
 ACTIONS = tuple(verb for verb in Verb if verb not in ARRIVALS + DEPARTURES)
 
 
@@ -140,7 +141,7 @@ class Film:
         return max(1, round(self.duration_s * self.fps))
 
     @property
-    def frame_times_s(self) -> Float64[np.ndarray, "frame"]:
+    def frame_times_s(self) -> Float64[np.ndarray, " frame"]:
         """The second at which each frame of the film is shown."""
         return np.arange(self.num_frames) / self.fps
 
@@ -149,7 +150,7 @@ class Film:
         return next((i for i, scene in enumerate(self.scenes) if second < scene.end_s), len(self.scenes) - 1)
 
     def states(
-        self, times_s: Float64[np.ndarray, "frame"], *, num_slots: int
+        self, times_s: Float64[np.ndarray, " frame"], *, num_slots: int
     ) -> Float32[np.ndarray, "frame thing state"]:
         """Return every visible thing's state at each second; unused slots have alpha 0."""
         states = np.zeros((len(times_s), num_slots, NUM_STATES), dtype=np.float32)

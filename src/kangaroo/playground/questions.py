@@ -6,11 +6,23 @@ The words come from `wording`; here stand the facts.
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 
-from kangaroo.playground.film import ACTIONS, ARRIVALS, DEPARTURES, Event, Film, Scene, Verb, does, times_phrase
+from kangaroo.playground.film import (
+    ACTIONS,
+    ARRIVALS,
+    DEPARTURES,
+    MAX_TIMES,
+    Event,
+    Film,
+    Scene,
+    Verb,
+    does,
+    times_phrase,
+)
 from kangaroo.playground.vocabulary import COLOURS, PLACES, SHAPES, Look, Phrase, Way, common_sprites
 
 
@@ -89,6 +101,9 @@ def describe(film: Film) -> Phrase:
     return Phrase(" ".join(en), "".join(zh))
 
 
+_MOST_COUNTED = 8
+
+
 class _Asker:
     """Holds what all families need: the film's things, events, and how often each description fits."""
 
@@ -107,16 +122,18 @@ class _Asker:
         doings = Counter(does(event, scene) for scene, event in self.events)
         for scene, event in self.events:
             act, look = does(event, scene), scene.things[event.thing].look
-            if doings[act] > 1 or event.verb in (Verb.BLINK, Verb.JUMP) and self._often(event.verb) > 1:
+            if doings[act] > 1 or (event.verb in (Verb.BLINK, Verb.JUMP) and self._often(event.verb) > 1):
                 continue
             slots = {"does": _bare(event, scene)}
-            yield self._about_thing(Family.WHAT, "what", look, slots)
+            # sprites never change colour: as options they would rule themselves out
+            fits = [other for other in self.looks if other.is_shape or event.verb is not Verb.RECOLOUR]
+            yield self._about_thing(Family.WHAT, "what", look, slots, among=fits)
 
     def _often(self, verb: Verb) -> int:
         return sum(event.verb is verb for _, event in self.events)
 
     def count(self) -> Iterator[Question]:
-        if len(self.looks) <= 8:
+        if len(self.looks) <= _MOST_COUNTED:
             yield self._number("count.all", len(self.looks), {})
         recoloured = any(event.verb is Verb.RECOLOUR for _, event in self.events)
         colours = Counter(look.colour for look in self.looks if look.colour)
@@ -128,13 +145,14 @@ class _Asker:
                 yield self._number("count.shape", number, {"shape": SHAPES[kind], "shapes": _plural(SHAPES[kind])})
 
     def _number(self, template: str, number: int, slots: dict[str, Phrase]) -> Question:
-        low = max(0, number - self.rng.randint(0, 3))
-        others = [n for n in range(low, low + 4) if n != number]
+        """Ask for a number; a wrong one is never one that cannot be right, such as none."""
+        least = 2 if template == "count.shape" else 1
+        low = self.rng.randint(max(least, number - 3), max(least, min(number, _MOST_COUNTED - 3)))
         return Question(
             family=Family.COUNT,
             template=template,
             answer=Phrase(str(number), str(number)),
-            wrong=tuple(Phrase(str(n), str(n)) for n in others),
+            wrong=self._shuffled(Phrase(str(n), str(n)) for n in range(low, low + 4) if n != number),
             slots=slots,
         )
 
@@ -197,10 +215,7 @@ class _Asker:
     def order(self) -> Iterator[Question]:
         arrivals = sorted((scene.arrival_s(index), i) for i, (scene, index) in enumerate(self.things))
         names = [self.looks[i] for _, i in arrivals]
-        clear = [
-            later - earlier >= 1.5 * self.unit_s
-            for (earlier, _), (later, _) in zip(arrivals, arrivals[1:], strict=False)
-        ]
+        clear = [later - earlier >= 1.5 * self.unit_s for (earlier, _), (later, _) in pairwise(arrivals)]
         if len(names) >= 2 and clear[0]:
             yield self._about_thing(Family.ORDER, "order.first", names[0], {}, subject=False)
         if len(names) >= 2 and clear[-1]:
@@ -211,7 +226,7 @@ class _Asker:
             if clear[i] and (i == 0 or clear[i - 1]):
                 yield self._about_thing(Family.ORDER, "order.before", names[i], {"thing": names[i + 1].name})
         clauses = Counter(self._clause(scene, event) for scene, event in self.events)
-        for (scene, event), (next_scene, following) in zip(self.events, self.events[1:], strict=False):
+        for (scene, event), (next_scene, following) in pairwise(self.events):
             if clauses[self._clause(scene, event)] > 1 or following.start_s - event.start_s < 1.5 * self.unit_s:
                 continue
             answer = self._clause(next_scene, following)
@@ -244,7 +259,7 @@ class _Asker:
                     family=Family.OFTEN,
                     template="often",
                     answer=times_phrase(event.times),
-                    wrong=tuple(times_phrase(n) for n in range(1, 6) if n != event.times)[:4],
+                    wrong=self._shuffled(times_phrase(n) for n in range(1, MAX_TIMES + 1) if n != event.times),
                     slots=slots,
                     subject=look.name,
                 )
@@ -284,11 +299,13 @@ class _Asker:
             look = scene.things[event.thing].look
             assert look.colour is not None
             answer = COLOURS[event.colour].name
+            # the question names the old colour, so that is no option
+            others = [colour.name for name, colour in COLOURS.items() if name != look.colour]
             yield Question(
                 family=Family.CHANGE,
                 template="change",
                 answer=answer,
-                wrong=self._wrong(answer, [COLOURS[look.colour].name], [c.name for c in COLOURS.values()]),
+                wrong=self._wrong(answer, (), others),
                 slots={"thing": look.name},
                 subject=look.name,
             )
@@ -297,7 +314,8 @@ class _Asker:
         yes, no = Phrase("Yes", "是的"), Phrase("No", "不是")
         for scene, event in self.events:
             look = scene.things[event.thing].look
-            if event.verb not in ACTIONS:
+            # of a bump only "yes" could be asked: who does not bump has nobody to name
+            if event.verb not in _INFINITIVES:
                 continue
             slots = {"thing": look.name, "do": _bare_infinitive(event, scene)}
             yield Question(family=Family.YES_NO, template="yes_no", answer=yes, slots=slots, subject=look.name)
@@ -309,24 +327,32 @@ class _Asker:
             yield Question(family=Family.YES_NO, template="yes_no.there", answer=yes, slots={"thing": look.name})
             absent = Phrase("", "")
             while absent == Phrase("", "") or any(absent == there.name for there in self.looks):
-                absent = self._random_look().name
+                absent = self._random_look(self.looks).name
             yield Question(family=Family.YES_NO, template="yes_no.there", answer=no, slots={"thing": absent})
 
     def _about_thing(
-        self, family: Family, template: str, look: Look, slots: dict[str, Phrase], *, subject: bool = True
+        self,
+        family: Family,
+        template: str,
+        look: Look,
+        slots: dict[str, Phrase],
+        *,
+        subject: bool = True,
+        among: Sequence[Look] | None = None,
     ) -> Question:
-        others = [other.name for other in self.looks if other.name != slots.get("thing")]
+        looks = self.looks if among is None else among
+        others = [other.name for other in looks if other.name != slots.get("thing")]
         return Question(
             family=family,
             template=template,
             answer=look.name,
-            wrong=self._wrong(look.name, others, [self._random_look().name for _ in range(6)]),
+            wrong=self._wrong(look.name, others, [self._random_look(looks).name for _ in range(6)]),
             slots=slots,
             subject=look.name if subject else None,
         )
 
-    def _random_look(self) -> Look:
-        like = self.rng.choice(self.looks)
+    def _random_look(self, looks: Sequence[Look]) -> Look:
+        like = self.rng.choice(looks)
         if not like.is_shape:
             return Look(self.rng.choice(common_sprites()))
         return Look(self.rng.choice(tuple(SHAPES)), self.rng.choice(tuple(COLOURS)))
@@ -336,7 +362,7 @@ class _Asker:
         return Phrase(f"the {name.en} {act.en}", f"{name.zh}{act.zh}")
 
     def _made_up_clause(self) -> Phrase:
-        name, act = self.rng.choice(self.looks).name, self.rng.choice(_ACTS)
+        name, act = self.rng.choice(self.looks).name, self.rng.choice(_ACTS + _COMINGS_AND_GOINGS)
         return Phrase(f"the {name.en} {act.en}", f"{name.zh}{act.zh}")
 
     def _wrong(
@@ -353,7 +379,13 @@ class _Asker:
                 alike = {other.en.split()[0] for other in (answer, *chosen)} if kinds_differ else set()
                 if len(chosen) < 3 and phrase not in (answer, *chosen) and phrase.en.split()[0] not in alike:
                     chosen.append(phrase)
-        return tuple(chosen)
+        return self._shuffled(chosen)
+
+    def _shuffled(self, phrases: Iterable[Phrase]) -> tuple[Phrase, ...]:
+        """Return options in no order: one out of order would be the right one."""
+        mixed = list(phrases)
+        self.rng.shuffle(mixed)
+        return tuple(mixed)
 
 
 def _plural(name: Phrase) -> Phrase:
@@ -380,6 +412,13 @@ _ACTS = (
     *(Phrase(f"moves {way.motion.en}", f"{way.motion.zh}移动") for way in Way),
 )
 
+_COMINGS_AND_GOINGS = (
+    Phrase("appears", "出现"),
+    Phrase("vanishes", "消失"),
+    *(Phrase(f"enters from {way.side.en}", f"从{way.side.zh}进来") for way in Way),
+    *(Phrase(f"leaves to {way.side.en}", f"从{way.side.zh}离开") for way in Way),
+)
+
 
 def _bare_infinitive(event: Event, scene: Scene) -> Phrase:
     """Say what happens without its details, after "does" or "start to"."""
@@ -389,8 +428,10 @@ def _bare_infinitive(event: Event, scene: Scene) -> Phrase:
         return Phrase(f"bump into the {other.en}", f"撞上{other.zh}")
     if event.verb in _INFINITIVES:
         return _INFINITIVES[event.verb]
-    return Phrase({"enter": "enter", "appear": "appear", "leave": "leave"}.get(event.verb, "vanish"),
-                  {"enter": "进来", "appear": "出现", "leave": "离开"}.get(event.verb, "消失"))
+    return Phrase(
+        {"enter": "enter", "appear": "appear", "leave": "leave"}.get(event.verb, "vanish"),
+        {"enter": "进来", "appear": "出现", "leave": "离开"}.get(event.verb, "消失"),
+    )
 
 
 def _bare(event: Event, scene: Scene) -> Phrase:

@@ -38,9 +38,7 @@ class Renderer:
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
         self.dtype = torch.float16 if self.device.type == "cuda" else torch.float32
-        self.tiles = {
-            side: atlas(side).to(self.device, self.dtype) for side in (TILE_PX, TILE_PX // 2, TILE_PX // 4)
-        }
+        self.tiles = {side: atlas(side).to(self.device, self.dtype) for side in (TILE_PX, TILE_PX // 2, TILE_PX // 4)}
 
     def draw(
         self, film: Film, times_s: np.ndarray, *, height_px: int, width_px: int

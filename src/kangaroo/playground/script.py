@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from kangaroo.playground.film import ACTIONS, ARRIVALS, PATTERNS, Background, Event, Film, Scene, Thing, Verb
+from kangaroo.playground.film import ACTIONS, ARRIVALS, MAX_TIMES, PATTERNS, Background, Event, Film, Scene, Thing, Verb
 from kangaroo.playground.vocabulary import COLOURS, ROUND, SHAPES, Look, Way, common_sprites
 from kangaroo.video.sampler import FrameSampler
 
@@ -153,7 +153,9 @@ class _SceneWriter:
     def write(self, unit_s: float) -> Scene:
         room = int(self.length)
         still = self.settings.kind is FilmKind.STILL
-        count = self.rng.randint(1, self.settings.max_things if still else max(1, min(self.settings.max_things, room // 5)))
+        count = self.rng.randint(
+            1, self.settings.max_things if still else max(1, min(self.settings.max_things, room // 5))
+        )
         plans = [[] if still else self._plan() for _ in range(count)]
         initial = self.rng.choice((0, 1, 1, 2, count)) if count > 1 else self.rng.randint(0, 1)
         if still:
@@ -215,7 +217,7 @@ class _SceneWriter:
 
     def _beat(self, index: int, verb: Verb) -> _Beat | None:
         """Fill in what the verb needs, or None where the scene does not allow it now."""
-        event = Event(verb=verb, thing=index, start_s=0, end_s=0)
+        event = Event(verb=verb, thing=index, start_s=0.0, end_s=0.0)
         repetitions = 1
         match verb:
             case Verb.ENTER | Verb.LEAVE:
@@ -227,7 +229,7 @@ class _SceneWriter:
                 way, steps = self.rng.choice(moves)
                 event = replace(event, way=way, steps=steps)
             case Verb.BLINK | Verb.JUMP:
-                repetitions = self.rng.randint(1, 4)
+                repetitions = self.rng.randint(1, MAX_TIMES)
                 event = replace(event, times=repetitions)
             case Verb.RECOLOUR:
                 kind = self.things[index].look.kind

@@ -64,11 +64,13 @@ SHAPES = {
 ROUND = {"circle", "ring", "hexagon"}
 
 # names that do not tell what the picture shows, or that a shape already has
-_UNCLEAR = set(
-    "amphora bank bikini blossom boar briefs butter construction cooking custard cyclone dango dna dodo dvd "
-    "ewe foggy headstone herb hook hospital hotel ice joker kaaba knot lacrosse ledger link mate metro microbe "
-    "moai mosque oden ox pager placard poodle ram rat ring rock sake salt sari sauropod school seat softball star "
-    "station sunrise sunset watch wedding wood".split()
+_UNCLEAR = frozenset(
+    """
+    amphora bank bikini blossom boar briefs butter construction cooking custard cyclone dango dna dodo dvd ewe foggy
+    headstone herb hook hospital hotel ice joker kaaba knot lacrosse ledger link mate metro microbe moai mosque oden
+    ox pager placard poodle ram rat ring rock sake salt sari sauropod school seat softball star station sunrise
+    sunset watch wedding wood
+    """.split()  # noqa: SIM905
 )
 
 

@@ -100,9 +100,7 @@ class PlaygroundBatches(IterableDataset[Batch]):
             duration_s = rng.uniform(self.stage.films.min_duration_s, num_frames + 0.4)
         return make_film(seed, settings=self.stage.films, duration_s=duration_s)
 
-    def collate(
-        self, films: Sequence[Film], asked: Sequence[tuple[int, list[Round]]], num_frames: int
-    ) -> Batch:
+    def collate(self, films: Sequence[Film], asked: Sequence[tuple[int, list[Round]]], num_frames: int) -> Batch:
         """Put films and conversations, each about the film of an index, into tensors."""
         times = [np.zeros(1) if num_frames == 1 else shown_times(film) for film in films]
         assert all(len(one) == num_frames for one in times), f"{[len(one) for one in times]} frames, not {num_frames}"

@@ -32,18 +32,14 @@ class Step:
     num_tokens: int
 
 
-def make_optimizers(model: nn.Module) -> tuple[torch.optim.Optimizer, ...]:
+def make_optimizers(model: KangarooForConditionalGeneration) -> tuple[torch.optim.Optimizer, ...]:
     """Return Muon for the matrices of blocks and projector, and AdamW for embeddings, convolutions, norms and biases.
 
     Muon's steps are scaled to the size of AdamW's, so one learning rate serves both
     (Liu et al. 2025, Muon is Scalable for LLM Training, arXiv 2502.16982).
     """
-    inner = {
-        weight
-        for module in model.modules()
-        if isinstance(module, nn.Linear) and module is not model.get_output_embeddings()
-        for weight in (module.weight,)
-    }
+    readout = model.get_output_embeddings()
+    inner = {each.weight for each in model.modules() if isinstance(each, nn.Linear) and each is not readout}
     matrices = [weight for weight in model.parameters() if weight in inner]
     tables = [weight for weight in model.parameters() if weight not in inner and weight.ndim > 1]
     vectors = [weight for weight in model.parameters() if weight.ndim == 1]
@@ -60,7 +56,7 @@ def make_optimizers(model: nn.Module) -> tuple[torch.optim.Optimizer, ...]:
 
 
 def learning_rate(stage: Stage, step: int, *, is_first: bool) -> float:
-    """Return the rate of one step: half a cosine from the stage's first to its last, the run's first steps warmed up."""
+    """Return the rate of one step: half a cosine over the stage, and the run's first steps warmed up."""
     first, last = stage.learning_rate
     rate = last + (first - last) * (1 + math.cos(math.pi * step / stage.steps)) / 2
     return rate * min(1.0, (step + 1) / min(WARM_UP_STEPS, stage.steps)) if is_first else rate

@@ -29,7 +29,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Move every matrix that has a gradient."""
         assert closure is None, "Muon takes no closure"
         for group in self.param_groups:
@@ -41,7 +41,7 @@ class Muon(torch.optim.Optimizer):
                 self._step(weights, group["lr"], group["weight_decay"], group["momentum"])
 
     def _step(self, weights: list[Tensor], lr: float, weight_decay: float, momentum: float) -> None:
-        grads = [weight.grad for weight in weights]
+        grads = [weight.grad for weight in weights if weight.grad is not None]
         for weight in weights:
             if not self.state[weight]:
                 self.state[weight]["momentum"] = torch.zeros_like(weight)

@@ -10,6 +10,7 @@ from collections import defaultdict
 import torch
 
 from kangaroo.model.modeling import KangarooForConditionalGeneration
+from kangaroo.playground.film import Film
 from kangaroo.playground.questions import CHOICE_FAMILIES, questions
 from kangaroo.playground.rounds import LETTERS, Round, in_words, options_for, with_options
 from kangaroo.playground.script import Split, make_film
@@ -51,7 +52,8 @@ def probe(
     least_s = batches.stage.films.min_duration_s if num_frames == 16 else num_frames - 0.4
     for start in range(0, num_films, 32):
         seeds = range(start, min(start + 32, num_films))
-        films, rows = [], []
+        films: list[Film] = []
+        rows: list[tuple[int, Round]] = []
         for seed in seeds:
             duration_s = random.Random(seed).uniform(least_s, num_frames + 0.4)
             film = make_film(seed, split=Split.TEST, duration_s=duration_s)
@@ -67,9 +69,9 @@ def probe(
             )
             per_film = features.chunk(len(films))
             embeds = model.get_input_embeddings()(batch.input_ids.to(device))
-            for row, (film, _) in enumerate(rows):
+            for row, (place, _) in enumerate(rows):
                 where = (batch.input_ids[row] == model.config.video_token_id).to(device)
-                embeds[row, where] = per_film[film].to(embeds.dtype)
+                embeds[row, where] = per_film[place].to(embeds.dtype)
             hidden = model.model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
             spoken = (batch.labels != -100).int().argmax(dim=1).to(device)
             states = hidden[torch.arange(len(rows), device=device), spoken - 1]

@@ -135,9 +135,7 @@ class Run:
         self.model.eval()
         frames = max(count for count, _ in batches.stage.frames if count <= 64)
         for num_frames in sorted({16, frames}):
-            shares = probe(
-                self.model, batches, self.painter, num_frames=num_frames, num_films=self.recipe.probe_films
-            )
+            shares = probe(self.model, batches, self.painter, num_frames=num_frames, num_films=self.recipe.probe_films)
             self._log(
                 stage=batches.stage.name,
                 step=self.step,
