@@ -6,10 +6,11 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from taught import BLUE, FIRST, RED, SECOND, colour_pixels, film
+from taught import ANSWERS, BLUE, FIRST, RED, SECOND, colour_pixels, film
 
 from kangaroo.chat.answerer import FinishReason, Sampling
 from kangaroo.chat.remote import RemoteAnswerer
+from kangaroo.cli import run
 from kangaroo.dialogue.conversation import Conversation
 from kangaroo.errors import EndpointError, OptionError
 from kangaroo.video.decode import read_frames
@@ -188,3 +189,17 @@ def test_pictures_are_made_once(scripted, monkeypatch):
     monkeypatch.setattr("kangaroo.chat.remote.take_pictures", None)
     session.ask(SECOND).read()
     assert scripted.requests[1]["messages"][0] == scripted.requests[0]["messages"][0]
+
+
+def test_the_command_line_asks_an_endpoint(endpoint, films, capsys):
+    arguments = ["chat", str(films[RED]), FIRST, "--endpoint", endpoint]
+    assert run(arguments) == 0
+    assert capsys.readouterr() == (f"{ANSWERS[RED, FIRST]}\n", "6 frames over 3.0 s -> taught\n")
+    assert run([*arguments, "--frames", "2", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["model"], told["frames"], told["times_s"]) == ("taught", 2, [0.5, 2.0])
+    assert told["visual_tokens"] is None
+    assert told["prompt_tokens"] > told["new_tokens"] > 0
+    assert run([*arguments, "--model", "other", "--json"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error == f"{endpoint}/v1 does not know the model 'other'; check --model (no model is called other)"
