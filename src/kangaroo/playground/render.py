@@ -4,6 +4,8 @@ Each slot of a frame is one tile of the atlas: moved, scaled, turned, tinted and
 Axes: frame, slot, state (see `film`), pattern (kind, two colours, angle, frequency), row, column.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from einops import rearrange
@@ -74,14 +76,15 @@ class Renderer:
     def _render_chunk(
         self, states: Tensor, patterns: Tensor, aspects: Tensor, *, height_px: int, width_px: int
     ) -> Tensor:
-        # which frames use a slot is asked on the CPU, where the states come from: the GPU never waits
+        # which slots and patterns are used is asked on the CPU, where the numbers come from: the GPU never waits
         used = [torch.nonzero(states[:, slot, 4] > 0).flatten() for slot in range(states.shape[1])]
+        kinds = sorted({int(kind) for kind in patterns[:, 0]})
         states = states.to(self.device, non_blocking=True)
         patterns = patterns.to(self.device, non_blocking=True)
         aspects = aspects.to(self.device, non_blocking=True)
         y = (torch.arange(height_px, device=self.device) + 0.5) / height_px
         x = (torch.arange(width_px, device=self.device) + 0.5) / width_px
-        canvas = _paint_background(patterns, x, y).to(self.dtype)
+        canvas = _paint_background(patterns, kinds, x, y).to(self.dtype)
         tiles = self._tiles_for(min(height_px, width_px))
         for slot, frames in enumerate(used):
             if not len(frames):
@@ -120,21 +123,30 @@ def _tile_coordinates(state: Tensor, aspects: Tensor, x: Tensor, y: Tensor) -> T
     return torch.stack([across * cos + down * sin, down * cos - across * sin], dim=-1)
 
 
-def _paint_background(patterns: Tensor, x: Tensor, y: Tensor) -> Tensor:
+def _paint_background(patterns: Tensor, kinds: Iterable[int], x: Tensor, y: Tensor) -> Tensor:
+    """Paint what lies behind the things; `kinds` are those that occur."""
     kind = patterns[:, 0][:, None, None]
     angle, frequency = patterns[:, 7][:, None, None], patterns[:, 8][:, None, None]
     along = torch.cos(angle) * x[None, None, :] + torch.sin(angle) * y[None, :, None]
     across = torch.cos(angle) * y[None, :, None] - torch.sin(angle) * x[None, None, :]
-    wave, cross_wave = torch.sin(6.2832 * frequency * along), torch.sin(6.2832 * frequency * across)
-    shares = {
-        "plain": torch.zeros_like(wave),
-        "gradient": along.clamp(0, 1),
-        "stripes": (wave * 6).clamp(-1, 1) / 2 + 0.5,
-        "checks": (wave * cross_wave * 8).clamp(-1, 1) / 2 + 0.5,
-        "clouds": (torch.sin(wave * 1.7 + 5 * across) + torch.sin(cross_wave * 1.3 + 4 * along)) / 4 + 0.5,
-    }
-    share = torch.zeros_like(wave)
-    for index, name in enumerate(PATTERNS):
-        share = torch.where(kind == index, shares[name], share)
+    share = torch.zeros_like(along)
+    for index in kinds:
+        share = torch.where(kind == index, _share_of_second(PATTERNS[index], along, across, 6.2832 * frequency), share)
     first, second = patterns[:, 1:4][:, :, None, None], patterns[:, 4:7][:, :, None, None]
     return first + (second - first) * share[:, None]
+
+
+def _share_of_second(pattern: str, along: Tensor, across: Tensor, pace: Tensor) -> Tensor:
+    """Return how much of its second colour a pattern shows, at places along and across its angle."""
+    wave, cross_wave = torch.sin(pace * along), torch.sin(pace * across)
+    match pattern:
+        case "gradient":
+            return along.clamp(0, 1)
+        case "stripes":
+            return (wave * 6).clamp(-1, 1) / 2 + 0.5
+        case "checks":
+            return (wave * cross_wave * 8).clamp(-1, 1) / 2 + 0.5
+        case "clouds":
+            return (torch.sin(wave * 1.7 + 5 * across) + torch.sin(cross_wave * 1.3 + 4 * along)) / 4 + 0.5
+        case _:
+            return torch.zeros_like(along)
