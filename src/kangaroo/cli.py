@@ -13,7 +13,8 @@ import typer
 from kangaroo.errors import KangarooError, OptionError
 
 if TYPE_CHECKING:
-    from kangaroo.chat.session import OpensSessions
+    from kangaroo.chat.local import LocalAnswerer
+    from kangaroo.chat.remote import RemoteAnswerer
     from kangaroo.video.sampler import FrameSampler
     from kangaroo.video.source import VideoSource
 
@@ -29,6 +30,8 @@ ModelOption = Annotated[
     str | None,
     typer.Option(help="joey (the default), a folder, or a hub id; with --endpoint, the server's name for it."),
 ]
+EndpointOption = Annotated[str | None, typer.Option(help="URL of an OpenAI-compatible server to ask instead.")]
+DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; by default the GPU if there is one.")]
 FpsOption = Annotated[float | None, typer.Option(help="Frames a second.")]
 FramesOption = Annotated[int | None, typer.Option(help="An exact number of frames instead.")]
 StartOption = Annotated[float | None, typer.Option(help="Second of the film to begin at.")]
@@ -41,7 +44,7 @@ def chat(
     video: VideoArgument,
     question: Annotated[str | None, typer.Argument(help="Leave it out for a conversation.")] = None,
     model: ModelOption = None,
-    endpoint: Annotated[str | None, typer.Option(help="URL of an OpenAI-compatible server to ask instead.")] = None,
+    endpoint: EndpointOption = None,
     subtitles: Annotated[Path | None, typer.Option(help="An SRT or WebVTT file.")] = None,
     fps: FpsOption = None,
     frames: FramesOption = None,
@@ -51,7 +54,7 @@ def chat(
     temperature: Annotated[float, typer.Option(help="0 always picks the likeliest word.")] = 0.0,
     top_p: Annotated[float, typer.Option(help="Pick among the likeliest words of this share.")] = 1.0,
     seed: Annotated[int | None, typer.Option(help="Make picks repeatable.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; by default the GPU if there is one.")] = None,
+    device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Answer a QUESTION about a VIDEO, or hold a conversation about it."""
@@ -131,6 +134,77 @@ def info(
         typer.echo(f"{'note':13} {note}")
 
 
+@app.command()
+def train(recipe: Annotated[Path, typer.Argument(help="A TOML file; recipes/ holds examples.")]) -> None:
+    """Train a model as a RECIPE says; a run that was cut off goes on."""
+    import logging
+
+    from kangaroo.training.recipe import Recipe
+
+    wanted = Recipe.read(recipe)
+    from kangaroo.training.run import Run
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    typer.echo("done" if Run(wanted).go() else f"stopped after {wanted.minutes:g} minutes; the same command goes on")
+
+
+playground = typer.Typer(help="Films whose content is known.", no_args_is_help=True)
+app.add_typer(playground, name="playground")
+
+
+@playground.command()
+def draw(
+    seed: Annotated[int, typer.Option(help="Another seed, another film.")],
+    out: Annotated[Path, typer.Option(help="Folder for film.mp4 and facts.json.")],
+    seconds: Annotated[float | None, typer.Option(help="Length; drawn from 2.5 to 64 when not given.")] = None,
+) -> None:
+    """Draw a film and write down what is true of it."""
+    from kangaroo.playground.draw import draw as draw_film
+    from kangaroo.playground.script import make_film
+
+    for path in draw_film(make_film(seed, duration_s=seconds), out):
+        typer.echo(path)
+
+
+evaluate = typer.Typer(help="Measure what a model can do.", no_args_is_help=True)
+app.add_typer(evaluate, name="evaluate")
+
+
+@evaluate.command("playground")
+def evaluate_playground(
+    out: Annotated[Path, typer.Option(help="Where answers and reports go; a run that was cut off goes on.")],
+    model: ModelOption = None,
+    endpoint: EndpointOption = None,
+    questions: Annotated[int, typer.Option(help="Lettered questions, a multiple of 20.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Another seed gives other films.")] = 0,
+    parts: Annotated[str, typer.Option(help="Ways of asking, with commas.")] = "lettered,no_film,open,yes_no,describe",
+    films: Annotated[Path | None, typer.Option(help="Where drawn films are kept; OUT/films by default.")] = None,
+    device: DeviceOption = None,
+) -> None:
+    """Ask a model about drawn films whose content is known."""
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from kangaroo.evaluation import run
+    from kangaroo.evaluation.playground import Part
+
+    names = [name.strip() for name in parts.split(",")]
+    if unknown := [name for name in names if name not in list(Part)]:
+        raise OptionError(f"no part is called {unknown[0]!r}; choose among {', '.join(Part)}")
+    answerer = _answerer(model, endpoint, device)
+    with Progress(*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task("answering", total=None)
+        report = run.evaluate_playground(
+            answerer,
+            out,
+            num_questions=questions,
+            seed=seed,
+            parts=[Part(name) for name in names],
+            films=films,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    typer.echo(report.markdown())
+
+
 def main() -> None:
     """Run the command line: the entry point. Leaves with 0, 2 for a mistake of the user, 130 for Ctrl-C."""
     sys.exit(run(sys.argv[1:]))
@@ -176,7 +250,7 @@ def _rounded(times_s: Sequence[float]) -> list[float]:
     return [round(time_s, 6) for time_s in times_s]
 
 
-def _answerer(model: str | None, endpoint: str | None, device: str | None) -> "OpensSessions":
+def _answerer(model: str | None, endpoint: str | None, device: str | None) -> "LocalAnswerer | RemoteAnswerer":
     if endpoint is not None:
         from kangaroo.chat.remote import RemoteAnswerer
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from kangaroo.dialogue.conversation import Conversation
 from kangaroo.errors import OptionError
@@ -93,6 +93,7 @@ class Answer:
         return self
 
 
+@runtime_checkable
 class Answerer(Protocol):
     """Anything that answers. Safe to call from several threads."""
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from kangaroo.chat.answerer import Answerer, Sampling
 from kangaroo.chat.session import Ask, OpensSessions
@@ -26,11 +26,6 @@ logger = logging.getLogger(__name__)
 _FORMAT = "kangaroo-evaluation-1"
 _MAX_NEW_TOKENS = {Part.DESCRIBE: 640, Part.OPEN: 64}
 _PROBE = ("A", "The red circle enters from the left.", "蓝色方形向左移动。")
-
-
-@runtime_checkable
-class Asked(Answerer, Protocol):
-    """An `Answerer`; apart only because type checks at run time need a protocol that says it can be checked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +59,7 @@ class Record:
 
 
 def evaluate_playground(
-    answerer: Asked,
+    answerer: Answerer,
     out: str | Path,
     *,
     num_questions: int = 2000,
@@ -123,7 +118,7 @@ def evaluate_playground(
     return report
 
 
-def _answers(answerer: Asked, playground: Playground, items: Sequence[Item], folder: Path) -> Iterator[Record]:
+def _answers(answerer: Answerer, playground: Playground, items: Sequence[Item], folder: Path) -> Iterator[Record]:
     """Yield answers film by film: with a memory, only a question's own words are read anew."""
     for (shown, place), group in groupby(
         items, key=lambda item: (item.shows_film, item.film if item.shows_film else 0)
@@ -164,7 +159,7 @@ def _record(item: Item, ask: Ask, path: Path, *, is_cold: bool) -> Record:
     )
 
 
-def _likelihoods(answerer: Asked) -> list[float] | None:
+def _likelihoods(answerer: Answerer) -> list[float] | None:
     """Return how likely the model finds a few answers: two models of one name are told apart by them."""
     try:
         return [round(nats, 4) for nats in answerer.score(Conversation().ask("What happens?"), _PROBE)]

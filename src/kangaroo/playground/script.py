@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from kangaroo.errors import OptionError
 from kangaroo.playground.film import ACTIONS, ARRIVALS, MAX_TIMES, PATTERNS, Background, Event, Film, Scene, Thing, Verb
 from kangaroo.playground.vocabulary import COLOURS, ROUND, SHAPES, Look, Way, common_sprites
 from kangaroo.video.sampler import FrameSampler
@@ -47,6 +48,7 @@ class FilmSettings:
 
 
 MAX_THINGS = 6
+MAX_DURATION_S = 3600.0
 _SIZES_PX = ((640, 360), (640, 480), (480, 480), (360, 640), (568, 320), (720, 400))
 # how many sampling intervals an event takes; blink and jump: per repetition
 _UNITS = {
@@ -87,7 +89,12 @@ def make_film(
         split: Which look-and-action pairs it may show.
         settings: What kind of film.
         duration_s: Seconds; drawn from the settings' range, short films more often, when not given.
+
+    Raises:
+        OptionError: So long a film cannot be drawn.
     """
+    if duration_s is not None and not 0 < duration_s <= MAX_DURATION_S:
+        raise OptionError(f"a film of {duration_s:g} s cannot be drawn; give 1 to {MAX_DURATION_S:g} seconds")
     rng = random.Random(f"{split} {seed}")
     if duration_s is None:
         duration_s = math.exp(rng.uniform(math.log(settings.min_duration_s), math.log(settings.max_duration_s)))

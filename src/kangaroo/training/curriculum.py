@@ -35,6 +35,10 @@ class Stage:
     mixture: Mixture = field(default_factory=Mixture)
     films: FilmSettings = field(default_factory=FilmSettings)
 
+    def __post_init__(self) -> None:
+        most = max(count for count, _ in self.frames)
+        assert most <= self.batch_frames, f"a film of {most} frames does not fit a batch of {self.batch_frames}"
+
 
 JOEY = (
     Stage(
@@ -43,29 +47,29 @@ JOEY = (
         frames=((1, 0.08), (16, 0.64), (32, 0.14), (64, 0.14)),
         batch_frames=4096,
         max_films=256,
-        steps=3600,
+        steps=3300,
         learning_rate=(2e-3, 1.4e-3),
         mixture=Mixture(num_rounds=7, describe_share=0.5, choice_share=0.5),
     ),
     Stage(
-        name="sharper",
-        image_size_px=224,
-        frames=((1, 0.05), (16, 0.65), (32, 0.18), (64, 0.12)),
-        batch_frames=2048,
-        max_films=128,
-        steps=900,
-        learning_rate=(1.4e-3, 1e-3),
-        mixture=Mixture(num_rounds=8, describe_share=0.3, choice_share=0.65),
+        name="longer",
+        image_size_px=112,
+        frames=((1, 0.03), (16, 0.32), (32, 0.3), (64, 0.35)),
+        batch_frames=8192,
+        max_films=384,
+        steps=850,
+        learning_rate=(1.4e-3, 1.1e-3),
+        mixture=Mixture(num_rounds=8, describe_share=0.35, choice_share=0.6),
     ),
     Stage(
-        name="longer",
+        name="sharper",
         image_size_px=224,
-        frames=((1, 0.04), (16, 0.44), (32, 0.22), (64, 0.24), (128, 0.06)),
-        batch_frames=2048,
-        max_films=128,
-        steps=1700,
-        learning_rate=(1e-3, 1e-5),
-        mixture=Mixture(num_rounds=10, describe_share=0.25, choice_share=0.7),
+        frames=((1, 0.04), (16, 0.4), (32, 0.26), (64, 0.3)),
+        batch_frames=3072,
+        max_films=192,
+        steps=1200,
+        learning_rate=(1.1e-3, 1e-5),
+        mixture=Mixture(num_rounds=9, describe_share=0.25, choice_share=0.65),
     ),
 )
 

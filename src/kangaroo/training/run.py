@@ -8,60 +8,22 @@ import json
 import logging
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedTokenizerFast
 
 from kangaroo.dialogue.encoding import Encoder
 from kangaroo.dialogue.processor import KangarooProcessor
-from kangaroo.errors import ModelError, OptionError
+from kangaroo.errors import OptionError
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.training.batches import Painter, PlaygroundBatches, loader
 from kangaroo.training.curriculum import CURRICULA, Stage
 from kangaroo.training.loop import make_optimizers, train_stage
 from kangaroo.training.probe import probe
-from kangaroo.training.start import at_random, make_tokenizer
+from kangaroo.training.recipe import Recipe
+from kangaroo.training.start import at_random, from_folder, make_tokenizer
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What a machine fixes: which curriculum, where to write, on what, for how long.
-
-    Attributes:
-        curriculum: A name of `CURRICULA`.
-        out: The run folder.
-        tokenizer: A folder with a tokenizer; None trains one.
-        device: Where to train.
-        workers: Processes that draw films.
-        seed: Of weights and films.
-        minutes: Stop, saved, after so long; None runs to the end.
-        log_every: Steps between lines of metrics.
-        probe_every: Steps between probes.
-        save_every: Steps between saved states.
-        probe_films: Films of a probe.
-    """
-
-    out: Path
-    curriculum: str = "joey"
-    tokenizer: Path | None = None
-    device: str = "cuda"
-    workers: int = 8
-    seed: int = 0
-    minutes: float | None = None
-    log_every: int = 50
-    probe_every: int = 500
-    save_every: int = 500
-    probe_films: int = 96
-
-    def __post_init__(self) -> None:
-        if self.curriculum not in CURRICULA:
-            raise OptionError(f"no curriculum is called {self.curriculum!r}; known: {', '.join(CURRICULA)}")
-        if self.device.startswith("cuda") and not torch.cuda.is_available():
-            raise OptionError("the recipe says device = cuda but torch sees no GPU; write device = 'cpu'")
 
 
 class Run:
@@ -70,8 +32,13 @@ class Run:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.stages: tuple[Stage, ...] = CURRICULA[recipe.curriculum]
+        if recipe.device.startswith("cuda") and not torch.cuda.is_available():
+            raise OptionError("the recipe says device = 'cuda' but torch sees no GPU; write device = 'cpu'")
         recipe.out.mkdir(parents=True, exist_ok=True)
-        self.model, self.processor = at_random(recipe.curriculum, self._tokenizer(), seed=recipe.seed)
+        if recipe.start is None:
+            self.model, self.processor = at_random(recipe.curriculum, make_tokenizer(), seed=recipe.seed)
+        else:
+            self.model, self.processor = from_folder(recipe.start)
         self.model.to(recipe.device)
         self.optimizers = make_optimizers(self.model)
         self.painter = Painter(torch.device(recipe.device), seed=recipe.seed)
@@ -180,14 +147,6 @@ class Run:
         self.painter.generator.set_state(state["roughening"].cpu())
         self.stage, self.step = state["stage"], state["step"]
         logger.info("resumed at stage %d, step %d", self.stage, self.step)
-
-    def _tokenizer(self) -> PreTrainedTokenizerFast:
-        folder = self.recipe.tokenizer
-        if folder is None:
-            return make_tokenizer()
-        if not (folder / "tokenizer.json").exists():
-            raise ModelError(f"{folder} holds no tokenizer.json; name a folder that does, or leave out tokenizer")
-        return PreTrainedTokenizerFast.from_pretrained(folder)
 
 
 def export(model: KangarooForConditionalGeneration, processor: KangarooProcessor, folder: Path) -> None:

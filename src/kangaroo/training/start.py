@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from transformers import PreTrainedTokenizerFast
 
 from kangaroo.dialogue.processor import KangarooProcessor
 from kangaroo.dialogue.tokenizer import train_tokenizer
+from kangaroo.errors import ModelError
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.model.presets import joey, tiny
 from kangaroo.playground.rounds import Mixture, training_rounds
@@ -42,3 +44,19 @@ def at_random(
     config = _PRESETS[preset](vocab_size=len(tokenizer))
     model = KangarooForConditionalGeneration(config)
     return model, KangarooProcessor.for_model(config, tokenizer)
+
+
+def from_folder(folder: Path) -> tuple[KangarooForConditionalGeneration, KangarooProcessor]:
+    """Return a saved network in float32, and its processor.
+
+    Raises:
+        ModelError: The folder holds no model.
+    """
+    try:
+        processor = KangarooProcessor.from_pretrained(folder)
+        model = KangarooForConditionalGeneration.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder}: no model to start from ({error})") from None
+    return model, processor
