@@ -74,8 +74,10 @@ class Recipe:
                 raise OptionError(f"{path}: {name} = {value!r} is not {called}")
         if "out" not in values:
             raise OptionError(f"{path}: out is missing; name the folder that the run writes to")
-        folders = {name: Path(values[name]) for name in ("out", "start") if name in values}
-        return cls(**{**values, **folders})
+        for name in ("out", "start"):
+            if name in values:
+                values[name] = Path(values[name])
+        return cls(**values)
 
 
 def _kind(name: str) -> tuple[type | tuple[type, ...], str]:
