@@ -274,7 +274,7 @@ class _Asker:
             if len(chosen) < 4 and all(abs(candidate - other) >= apart for other in chosen):
                 chosen.append(candidate)
         chosen.extend(round(second) + apart * (5 + n) for n in range(4 - len(chosen)))
-        return tuple(second_phrase(other) for other in chosen[1:])
+        return tuple(second_phrase(float(other)) for other in chosen[1:])
 
     def action(self) -> Iterator[Question]:
         for scene, index in self.things:
