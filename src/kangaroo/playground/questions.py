@@ -23,6 +23,16 @@ from kangaroo.playground.film import (
     does,
     times_phrase,
 )
+from kangaroo.playground.telling import (
+    ACTS,
+    COMINGS_AND_GOINGS,
+    INFINITIVES,
+    describe,
+    infinitive,
+    plural,
+    second_phrase,
+    without_details,
+)
 from kangaroo.playground.vocabulary import COLOURS, PLACES, SHAPES, Look, Phrase, Way, common_sprites
 
 
@@ -73,34 +83,6 @@ def questions(film: Film, rng: random.Random) -> list[Question]:
     return found
 
 
-def second_phrase(second: float) -> Phrase:
-    """Say when, to the whole second: `at 12 seconds`, `第12秒`."""
-    whole = round(second)
-    return Phrase(f"at {whole} second{'' if whole == 1 else 's'}", f"第{whole}秒")
-
-
-def describe(film: Film) -> Phrase:
-    """Tell everything that is in view from the start and everything that happens, in order."""
-    en, zh = [], []
-    for scene in film.scenes:
-        for index, thing in enumerate(scene.things):
-            if scene.arrival_s(index) == scene.start_s:
-                name, place = thing.look.name, PLACES[thing.cell]
-                moment = second_phrase(scene.start_s)
-                if scene is film.scenes[0]:
-                    en.append(f"First, the {name.en} is {place.en}.")
-                    zh.append(f"一开始，{name.zh}在{place.zh}。")
-                else:
-                    en.append(f"Then {moment.en}, the {name.en} is {place.en}.")
-                    zh.append(f"然后{moment.zh}，{name.zh}在{place.zh}。")
-        for event in scene.events:
-            name, act = scene.things[event.thing].look.name, does(event, scene)
-            moment = second_phrase(event.start_s)
-            en.append(f"{moment.en.capitalize()}, the {name.en} {act.en}.")
-            zh.append(f"{moment.zh}，{name.zh}{act.zh}。")
-    return Phrase(" ".join(en), "".join(zh))
-
-
 _MOST_COUNTED = 8
 
 
@@ -124,7 +106,7 @@ class _Asker:
             act, look = does(event, scene), scene.things[event.thing].look
             if doings[act] > 1 or (event.verb in (Verb.BLINK, Verb.JUMP) and self._often(event.verb) > 1):
                 continue
-            slots = {"does": _bare(event, scene)}
+            slots = {"does": without_details(event, scene)}
             # sprites never change colour: as options they would rule themselves out
             fits = [other for other in self.looks if other.is_shape or event.verb is not Verb.RECOLOUR]
             yield self._about_thing(Family.WHAT, "what", look, slots, among=fits)
@@ -142,7 +124,7 @@ class _Asker:
                 yield self._number("count.colour", number, {"colour": COLOURS[colour].name})
         for kind, number in self.kinds.items():
             if kind in SHAPES and number > 1:
-                yield self._number("count.shape", number, {"shape": SHAPES[kind], "shapes": _plural(SHAPES[kind])})
+                yield self._number("count.shape", number, {"shape": SHAPES[kind], "shapes": plural(SHAPES[kind])})
 
     def _number(self, template: str, number: int, slots: dict[str, Phrase]) -> Question:
         """Ask for a number; a wrong one is never one that cannot be right, such as none."""
@@ -245,7 +227,7 @@ class _Asker:
             look = scene.things[event.thing].look
             if sum(other.verb is event.verb for other in scene.events_of(event.thing)) > 1:
                 continue
-            slots = {"thing": look.name, "do": _bare_infinitive(event, scene)}
+            slots = {"thing": look.name, "do": infinitive(event, scene)}
             yield Question(
                 family=Family.WHEN,
                 template="when.arrive" if event.verb in ARRIVALS else "when.act",
@@ -287,7 +269,7 @@ class _Asker:
                 family=Family.ACTION,
                 template="action",
                 answer=answer,
-                wrong=self._wrong(answer, others, _ACTS, kinds_differ=True),
+                wrong=self._wrong(answer, others, ACTS, kinds_differ=True),
                 slots={"thing": look.name},
                 subject=look.name,
             )
@@ -315,13 +297,13 @@ class _Asker:
         for scene, event in self.events:
             look = scene.things[event.thing].look
             # of a bump only "yes" could be asked: who does not bump has nobody to name
-            if event.verb not in _INFINITIVES:
+            if event.verb not in INFINITIVES:
                 continue
-            slots = {"thing": look.name, "do": _bare_infinitive(event, scene)}
+            slots = {"thing": look.name, "do": infinitive(event, scene)}
             yield Question(family=Family.YES_NO, template="yes_no", answer=yes, slots=slots, subject=look.name)
             done = {other.verb for other in scene.events_of(event.thing)}
-            other = self.rng.choice([verb for verb in _INFINITIVES if verb not in done])
-            slots = {"thing": look.name, "do": _INFINITIVES[other]}
+            other = self.rng.choice([verb for verb in INFINITIVES if verb not in done])
+            slots = {"thing": look.name, "do": INFINITIVES[other]}
             yield Question(family=Family.YES_NO, template="yes_no", answer=no, slots=slots, subject=look.name)
         for look in self.rng.sample(self.looks, min(2, len(self.looks))):
             yield Question(family=Family.YES_NO, template="yes_no.there", answer=yes, slots={"thing": look.name})
@@ -362,7 +344,7 @@ class _Asker:
         return Phrase(f"the {name.en} {act.en}", f"{name.zh}{act.zh}")
 
     def _made_up_clause(self) -> Phrase:
-        name, act = self.rng.choice(self.looks).name, self.rng.choice(_ACTS + _COMINGS_AND_GOINGS)
+        name, act = self.rng.choice(self.looks).name, self.rng.choice(ACTS + COMINGS_AND_GOINGS)
         return Phrase(f"the {name.en} {act.en}", f"{name.zh}{act.zh}")
 
     def _wrong(
@@ -386,60 +368,3 @@ class _Asker:
         mixed = list(phrases)
         self.rng.shuffle(mixed)
         return tuple(mixed)
-
-
-def _plural(name: Phrase) -> Phrase:
-    en = {"half circle": "half circles", "cross": "crosses"}.get(name.en, f"{name.en}s")
-    return Phrase(en, name.zh)
-
-
-_INFINITIVES = {
-    Verb.GROW: Phrase("grow", "变大"),
-    Verb.SHRINK: Phrase("shrink", "变小"),
-    Verb.TURN: Phrase("spin", "旋转"),
-    Verb.BLINK: Phrase("blink", "闪烁"),
-    Verb.JUMP: Phrase("jump", "跳"),
-    Verb.RECOLOUR: Phrase("change colour", "变颜色"),
-    Verb.MOVE: Phrase("move", "移动"),
-}
-
-_ACTS = (
-    Phrase("grows", "变大"),
-    Phrase("shrinks", "变小"),
-    Phrase("spins", "旋转"),
-    *(Phrase(f"blinks {times_phrase(n).en}", f"闪烁{times_phrase(n).zh}") for n in (1, 2, 3)),
-    *(Phrase(f"jumps {times_phrase(n).en}", f"跳{times_phrase(n).zh}") for n in (1, 2, 3)),
-    *(Phrase(f"moves {way.motion.en}", f"{way.motion.zh}移动") for way in Way),
-)
-
-_COMINGS_AND_GOINGS = (
-    Phrase("appears", "出现"),
-    Phrase("vanishes", "消失"),
-    *(Phrase(f"enters from {way.side.en}", f"从{way.side.zh}进来") for way in Way),
-    *(Phrase(f"leaves to {way.side.en}", f"从{way.side.zh}离开") for way in Way),
-)
-
-
-def _bare_infinitive(event: Event, scene: Scene) -> Phrase:
-    """Say what happens without its details, after "does" or "start to"."""
-    if event.verb is Verb.BUMP:
-        assert event.other is not None
-        other = scene.things[event.other].look.name
-        return Phrase(f"bump into the {other.en}", f"撞上{other.zh}")
-    if event.verb in _INFINITIVES:
-        return _INFINITIVES[event.verb]
-    return Phrase(
-        {"enter": "enter", "appear": "appear", "leave": "leave"}.get(event.verb, "vanish"),
-        {"enter": "进来", "appear": "出现", "leave": "离开"}.get(event.verb, "消失"),
-    )
-
-
-def _bare(event: Event, scene: Scene) -> Phrase:
-    """Say what happens for "which object ...": repetitions and new colours left out, ways kept."""
-    match event.verb:
-        case Verb.BLINK:
-            return Phrase("blinks", "闪烁")
-        case Verb.JUMP:
-            return Phrase("jumps", "跳")
-        case _:
-            return does(event, scene)
