@@ -5,7 +5,7 @@ STAMP := .venv/installed
 JOBS ?= 2
 FILM := examples/kangaroo.mp4
 FIRST ?= What happens in the film?
-SECOND ?= How many different things can you see?
+SECOND ?= 红色六边形变成了什么颜色？
 
 .PHONY: help install check format test test-gpu coverage demo bench surface clean
 

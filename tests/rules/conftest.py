@@ -3,13 +3,14 @@
 import os
 
 import pytest
-from repository import ROOT
+from repository import ROOT, own_files
 
 
 @pytest.fixture
 def desk(tmp_path):
-    for path in ROOT.iterdir():
-        (tmp_path / path.name).symlink_to(path)
+    # what is ours, not what runs left behind: a command writes beside the links, never into the checkout
+    for name in {path.relative_to(ROOT).parts[0] for path in own_files()}:
+        (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "film.mp4").symlink_to(ROOT / "examples" / "kangaroo.mp4")
     return tmp_path
 
