@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset
 
 from kangaroo.dialogue.conversation import Conversation, Video
 from kangaroo.dialogue.encoding import Encoder
@@ -62,8 +62,8 @@ def conversation_about(film: Film, rounds: list[Round]) -> Conversation:
     return conversation
 
 
-class PlaygroundBatches(IterableDataset[Batch]):
-    """The batches of one stage from `first_step` on; workers take turns.
+class PlaygroundBatches(Dataset[Batch]):
+    """The batches of one stage, by number.
 
     Args:
         stage: What to draw and to ask.
@@ -75,13 +75,7 @@ class PlaygroundBatches(IterableDataset[Batch]):
     def __init__(self, stage: Stage, encoder: Encoder, *, seed: int, first_step: int = 0) -> None:
         self.stage, self.encoder, self.seed, self.first_step = stage, encoder, seed, first_step
 
-    def __iter__(self) -> Iterator[Batch]:
-        worker = get_worker_info()
-        start, stride = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        for step in range(self.first_step + start, self.stage.steps, stride):
-            yield self.batch(step)
-
-    def batch(self, step: int) -> Batch:
+    def __getitem__(self, step: int) -> Batch:
         """Draw batch number `step`."""
         rng = random.Random(f"{self.seed} {self.stage.name} {step}")
         counts, shares = zip(*self.stage.frames, strict=True)
@@ -128,9 +122,10 @@ class PlaygroundBatches(IterableDataset[Batch]):
 
 
 def loader(batches: PlaygroundBatches, *, num_workers: int) -> Iterator[Batch]:
-    """Read ahead with worker processes (0: in this one), in order."""
-    options: dict[str, Any] = {"prefetch_factor": 6, "persistent_workers": False} if num_workers else {}
-    return iter(DataLoader(batches, batch_size=None, num_workers=num_workers, **options))
+    """Yield the batches from `first_step` on, in order, drawn ahead by worker processes (0: by this one)."""
+    options: dict[str, Any] = {"prefetch_factor": 6} if num_workers else {}
+    steps = range(batches.first_step, batches.stage.steps)
+    return iter(DataLoader(batches, sampler=steps, batch_size=None, num_workers=num_workers, **options))
 
 
 class Painter:
