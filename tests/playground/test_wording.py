@@ -19,10 +19,10 @@ def asked():
 
 
 @pytest.mark.parametrize("language", Language)
-def test_every_template_has_eight_wordings_of_which_training_hears_six(language):
+def test_every_template_has_wordings_of_which_training_never_hears_the_last_two(language):
     assert WORDINGS[Language.EN].keys() == WORDINGS[Language.ZH].keys()
     for template, lines in WORDINGS[language].items():
-        assert len(lines) == len(set(lines)) == 8, template
+        assert len(lines) == len(set(lines)) >= 8, template
         assert (*heard(template, language), *unheard(template, language)) == lines
         assert len(unheard(template, language)) == 2
 

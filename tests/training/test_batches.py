@@ -63,14 +63,14 @@ def test_a_batch_holds_as_many_films_as_fit_and_lengths_occur_by_their_shares(st
         assert len(batch.states) == len(batch.patterns) == len(batch.aspects) == len(batch.times_s) == frames
 
 
-def test_labels_cover_what_the_assistant_says_and_nothing_else(batches, tiny_processor):
+def test_spoken_tokens_are_what_the_assistant_says_and_nothing_else(batches, tiny_processor):
     film = make_film(4, duration_s=16.0)
     rounds = training_rounds(film, random.Random(4), Mixture(num_rounds=5, describe_share=1.0))
     assert len(rounds) == 5
     batch = batches.collate([film], [(0, rounds)], 16)
-    ids, labels = batch.input_ids[0], batch.labels[0]
-    supervised = (labels != -100).tolist()
-    assert torch.equal(labels[labels != -100], ids[labels != -100])
+    ids, (rows, places) = batch.input_ids[0], batch.spoken
+    assert not rows.any()
+    supervised = [place in places.tolist() for place in range(len(ids))]
     segments, silent = [], []
     for place, (token, said) in enumerate(zip(ids.tolist(), supervised, strict=True)):
         if said and not supervised[place - 1]:

@@ -56,9 +56,11 @@ def test_the_loss_equals_that_of_the_models_own_forward(stage, tiny_processor, t
     pixels = Painter(torch.device("cpu"), seed=0).paint(batch)
     ours = film_loss(tiny_network, pixels, batch)
     films = len(batch.input_ids)
+    labels = torch.full_like(batch.input_ids, -100)
+    labels[tuple(batch.spoken)] = batch.input_ids[tuple(batch.spoken)]
     theirs = tiny_network(
         input_ids=batch.input_ids,
-        labels=batch.labels,
+        labels=labels,
         pixel_values_videos=pixels.view(films, batch.num_frames, *pixels.shape[1:]),
         video_times_s=batch.times_s.view(films, batch.num_frames),
     ).loss

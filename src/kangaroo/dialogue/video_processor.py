@@ -35,11 +35,11 @@ EVA_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 def normalise(
     pixels: Float[Tensor, "*frame 3 height width"],
     *,
-    mean: Sequence[float] = EVA_CLIP_MEAN,
-    std: Sequence[float] = EVA_CLIP_STD,
+    mean: Sequence[float] | Tensor = EVA_CLIP_MEAN,
+    std: Sequence[float] | Tensor = EVA_CLIP_STD,
 ) -> Float[Tensor, "*frame 3 height width"]:
     """Return pixels, 0 to 1, with each channel's mean and deviation taken out."""
-    centre, scale = (torch.tensor(value, device=pixels.device, dtype=pixels.dtype) for value in (mean, std))
+    centre, scale = (torch.as_tensor(value, device=pixels.device, dtype=pixels.dtype) for value in (mean, std))
     return (pixels - centre[:, None, None]) / scale[:, None, None]
 
 

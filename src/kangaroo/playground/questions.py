@@ -60,8 +60,8 @@ CHOICE_FAMILIES = tuple(family for family in Family if family not in (Family.YES
 class Question:
     """A question before it is put into words.
 
-    `template` names its wordings; `slots` fill them; `wrong` holds at least three wrong answers for the families
-    that can be asked with options. `subject` is the thing's name where a follow-up could say "it".
+    `template` names its wordings; `slots` fill them; `wrong` holds three wrong answers or more; fewer where the
+    question cannot have options. `subject` is the thing's name where a follow-up could say "it".
     """
 
     family: Family
@@ -84,6 +84,7 @@ def questions(film: Film, rng: random.Random) -> list[Question]:
 
 
 _MOST_COUNTED = 8
+_SHARE_OF_ONES = 0.15
 
 
 class _Asker:
@@ -120,7 +121,8 @@ class _Asker:
         recoloured = any(event.verb is Verb.RECOLOUR for _, event in self.events)
         colours = Counter(look.colour for look in self.looks if look.colour)
         for colour, number in colours.items():
-            if not recoloured:
+            # most colours occur once: asked about each, the answer would be known unseen
+            if not recoloured and (number > 1 or self.rng.random() < _SHARE_OF_ONES):
                 yield self._number("count.colour", number, {"colour": COLOURS[colour].name})
         for kind, number in self.kinds.items():
             if kind in SHAPES and number > 1:
@@ -247,15 +249,17 @@ class _Asker:
                 )
 
     def _other_seconds(self, second: float) -> tuple[Phrase, ...]:
-        """Pick three other seconds, each clearly apart from the right one and from each other."""
-        apart = max(2, round(0.15 * self.film.duration_s))
+        """Pick three other seconds of the film, each clearly apart from the right one and from each other.
+
+        A short film has fewer: then the question has no options.
+        """
+        apart = max(1, round(0.15 * self.film.duration_s))
         chosen = [round(second)]
-        candidates = list(range(int(max(self.film.duration_s, 5 * apart)) + 1))
+        candidates = list(range(int(self.film.duration_s) + 1))
         self.rng.shuffle(candidates)
         for candidate in candidates:
             if len(chosen) < 4 and all(abs(candidate - other) >= apart for other in chosen):
                 chosen.append(candidate)
-        chosen.extend(round(second) + apart * (5 + n) for n in range(4 - len(chosen)))
         return tuple(second_phrase(float(other)) for other in chosen[1:])
 
     def action(self) -> Iterator[Question]:

@@ -30,11 +30,13 @@ class Mixture:
         num_rounds: Rounds of one conversation, when the film allows as many.
         describe_share: Share of conversations that begin with a description.
         choice_share: Share of the other rounds that are asked with options.
+        weights: Families asked more or less often than the others, which weigh 1.
     """
 
     num_rounds: int = 6
     describe_share: float = 0.3
     choice_share: float = 0.6
+    weights: tuple[tuple[Family, float], ...] = ()
 
 
 def in_words(question: Question, wording: str, language: Language) -> str:
@@ -73,12 +75,13 @@ def training_rounds(film: Film, rng: random.Random, mixture: Mixture) -> list[Ro
         by_family.setdefault(question.family, []).append(question)
     language = rng.choice(tuple(Language))
     mixed = rng.random() < 0.2
+    weights = dict(mixture.weights)
     rounds = []
     if rng.random() < mixture.describe_share:
         rounds.append(_spoken(found[0], language, rng, as_choice=False))
     last: Question | None = None
     while by_family and len(rounds) < mixture.num_rounds:
-        family = rng.choice(tuple(by_family))
+        (family,) = rng.choices(tuple(by_family), [weights.get(family, 1.0) for family in by_family])
         question = by_family[family].pop(rng.randrange(len(by_family[family])))
         if not by_family[family]:
             del by_family[family]

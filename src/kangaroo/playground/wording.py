@@ -12,6 +12,9 @@ _EN = {
         Tell me everything that happens.
         What do you see in this video?
         Give a brief description of this video.
+        Describe the whole video.
+        Say what happens in the film.
+        What goes on in the film?
         Describe everything that happens in this video.
         Tell me what happens in the film.""",
     "what": """
@@ -21,6 +24,10 @@ _EN = {
         Which thing {does} in the film?
         What is the object that {does}?
         Name the object that {does}.
+        Which thing {does}?
+        Name what {does}.
+        What object is seen that {does}?
+        Can you see which object {does}?
         Which is the object that {does}?
         Tell me what {does} in the film.""",
     "count.all": """
@@ -30,6 +37,10 @@ _EN = {
         What is the number of objects in the film?
         How many things can you see in total?
         How many objects does the film show?
+        What is the number of objects?
+        Count all different objects.
+        How many different things appear?
+        Give the total number of objects in the film.
         What is the total number of objects shown?
         Count the different objects in the film.""",
     "count.colour": """
@@ -39,6 +50,9 @@ _EN = {
         What is the number of {colour} objects?
         How many {colour} things can you see?
         How many {colour} objects does the film show?
+        Count all {colour} objects.
+        What is the total of {colour} objects?
+        How many of the objects are {colour}?
         Count the objects that are {colour}.
         How many {colour} objects can you see in the film?""",
     "count.shape": """
@@ -48,6 +62,9 @@ _EN = {
         What is the number of {shapes}?
         How many {shapes} can you see?
         How many {shapes} does the film show?
+        Count all {shapes}.
+        What is the total of {shapes}?
+        How many of the objects are {shapes}?
         Count the {shapes} in the film.
         How many {shapes} are there in the film?""",
     "colour": """
@@ -57,6 +74,8 @@ _EN = {
         Tell me the colour of the {thing}.
         Which colour does the {thing} have?
         Name the colour of the {thing}.
+        Say what colour the {thing} is.
+        Can you see the colour of the {thing}?
         What colour does the {thing} have?
         Which is the colour of the {thing}?""",
     "where": """
@@ -66,6 +85,9 @@ _EN = {
         Tell me where the {thing} is.
         What is the position of the {thing}?
         Where in the picture is the {thing}?
+        At which place is the {thing}?
+        Say where the {thing} is.
+        Can you see where the {thing} is?
         In which part of the picture can you see the {thing}?
         Tell me the position of the {thing}.""",
     "where.before": """
@@ -75,6 +97,9 @@ _EN = {
         In which part of the picture is the {thing} at first?
         What is the position of the {thing} before it moves?
         Where can you see the {thing} at first?
+        At which place is the {thing} before it moves?
+        Say where the {thing} is at first.
+        Can you see where the {thing} starts?
         Tell me where the {thing} is at first.
         In which part of the picture is the {thing} before it moves?""",
     "where.after": """
@@ -84,6 +109,9 @@ _EN = {
         In which part of the picture is the {thing} in the end?
         What is the position of the {thing} after it moves?
         Where can you see the {thing} in the end?
+        At which place is the {thing} after it moves?
+        Say where the {thing} is at last.
+        Can you see where the {thing} stops?
         Tell me where the {thing} is in the end.
         In which part of the picture is the {thing} after it moves?""",
     "way.move": """
@@ -93,6 +121,9 @@ _EN = {
         Tell me which way the {thing} moves.
         What is the direction in which the {thing} moves?
         Which direction does the {thing} take?
+        To which side does the {thing} move?
+        Say where the {thing} moves.
+        Can you see which way the {thing} moves?
         Tell me in which direction the {thing} moves.
         What is the direction that the {thing} takes?""",
     "way.enter": """
@@ -102,6 +133,9 @@ _EN = {
         Tell me from which side the {thing} enters.
         From where does the {thing} come in?
         On which side does the {thing} come in?
+        At which side does the {thing} enter?
+        Say where the {thing} comes from.
+        Can you see from where the {thing} enters?
         Tell me which side the {thing} comes from.
         From which side does the {thing} come in?""",
     "way.leave": """
@@ -111,6 +145,9 @@ _EN = {
         Tell me to which side the {thing} leaves.
         To which side does the {thing} go out?
         On which side does the {thing} go out?
+        At which side does the {thing} leave?
+        Say where the {thing} goes.
+        Can you see to where the {thing} leaves?
         Tell me which side the {thing} leaves to.
         To which side does the {thing} leave?""",
     "order.first": """
@@ -120,6 +157,9 @@ _EN = {
         Tell me which object comes first.
         What is the first object in the film?
         Which object comes first in the film?
+        Name the first object that comes.
+        Which thing do you see first?
+        Can you see which object comes first?
         Tell me which object is the first to be seen.
         What is the first object that comes into view?""",
     "order.last": """
@@ -129,6 +169,9 @@ _EN = {
         Tell me which object comes last.
         What is the last object to come into view?
         Which object comes last in the film?
+        Name the last object that comes.
+        Which thing do you see last?
+        Can you see which object comes last?
         Tell me which object is the last to come.
         What is the last object that comes into view?""",
     "order.after": """
@@ -138,6 +181,9 @@ _EN = {
         Tell me which object comes after the {thing}.
         After the {thing}, what comes next?
         What follows the {thing}?
+        Name the next object after the {thing}.
+        Which thing do you see right after the {thing} comes?
+        Can you see which object comes after the {thing}?
         Which object comes next after the {thing}?
         Tell me what comes into view right after the {thing}.""",
     "order.before": """
@@ -147,6 +193,9 @@ _EN = {
         Tell me which object comes before the {thing}.
         Before the {thing}, what comes?
         What is followed by the {thing}?
+        Name the object that comes before the {thing}.
+        Which thing do you see right before the {thing} comes?
+        Can you see which object comes before the {thing}?
         Which object comes just before the {thing}?
         Tell me what comes into view right before the {thing}.""",
     "order.next": """
@@ -156,6 +205,9 @@ _EN = {
         Tell me what happens after {clause}.
         After {clause}, what happens?
         What comes next after {clause}?
+        Say what happens after {clause}.
+        Once {clause}, what happens next?
+        Can you see what happens after {clause}?
         Tell me what happens next after {clause}.
         Right after {clause}, what happens?""",
     "when.arrive": """
@@ -165,6 +217,9 @@ _EN = {
         Tell me when the {thing} comes into view.
         At which second does the {thing} come?
         When can you first see the {thing}?
+        At what second does the {thing} come into view?
+        Say when the {thing} comes.
+        Can you see when the {thing} comes into view?
         At which second does the {thing} come into view?
         Tell me when the {thing} comes.""",
     "when.act": """
@@ -174,6 +229,9 @@ _EN = {
         Tell me when the {thing} starts to {do}.
         At which second does the {thing} start to {do}?
         At what time does the {thing} start to {do}?
+        At what second does the {thing} {do}?
+        Say when the {thing} starts to {do}.
+        Can you see when the {thing} starts to {do}?
         At which second does the {thing} {do}?
         Tell me at what time the {thing} starts to {do}.""",
     "often": """
@@ -183,6 +241,9 @@ _EN = {
         Tell me how often the {thing} {do}s.
         What number of times does the {thing} {do}?
         Tell me how many times the {thing} {do}s.
+        What is the number of times that the {thing} {do}s?
+        Say how many times the {thing} {do}s.
+        Can you see how often the {thing} {do}s?
         Count how often the {thing} {do}s.
         In the film, how many times does the {thing} {do}?""",
     "action": """
@@ -192,6 +253,9 @@ _EN = {
         What is the {thing} doing?
         How does the {thing} act?
         What does the {thing} do in the film?
+        Say what the {thing} does.
+        What do you see the {thing} do in the film?
+        Can you tell what happens to the {thing}?
         Tell me what happens to the {thing}.
         What can you see the {thing} do?""",
     "change": """
@@ -201,6 +265,9 @@ _EN = {
         To which colour does the {thing} change?
         Tell me the new colour of the {thing}.
         Into what colour does the {thing} turn?
+        Say which colour the {thing} turns.
+        Can you see which colour the {thing} turns into?
+        What is the colour of the {thing} after the change?
         Which is the new colour of the {thing}?
         What colour does the {thing} change to?""",
     "yes_no": """
@@ -210,6 +277,8 @@ _EN = {
         Is it true that the {thing} does {do}?
         Tell me, does the {thing} {do}?
         Do you see the {thing} {do}?
+        Say whether the {thing} does {do}.
+        Would you say that the {thing} does {do}?
         Tell me, can you see the {thing} {do}?
         In the film, does the {thing} {do}?""",
     "yes_no.there": """
@@ -219,6 +288,8 @@ _EN = {
         Does a {thing} come into view?
         Tell me, is there a {thing}?
         Do you see a {thing}?
+        Say whether there is a {thing}.
+        Would you say that there is a {thing}?
         Tell me, can you see a {thing}?
         Does the film show a {thing}?""",
 }
@@ -231,6 +302,9 @@ _ZH = {
         请告诉我发生的一切。
         你在视频里看到了什么？
         请简单描述这段视频。
+        请说说影片的内容。
+        视频里都发生了什么？
+        请描述整段视频。
         请描述影片里发生的一切。
         请告诉我影片里发生了什么。""",
     "what": """
@@ -240,6 +314,10 @@ _ZH = {
         影片里哪个物体{does}？
         {does}的物体是什么？
         {does}的是哪个物体？
+        请问是什么东西{does}？
+        {does}的东西是什么？
+        你看到哪个物体{does}？
+        视频里哪个物体{does}？
         请说出{does}的物体。
         影片里什么东西{does}？""",
     "count.all": """
@@ -249,6 +327,10 @@ _ZH = {
         影片里物体的数量是多少？
         你一共看到几个物体？
         影片里一共出现了几个物体？
+        影片里有几个物体？
+        物体一共有多少个？
+        请数出所有的物体。
+        请说出物体的总数。
         请数一数一共有多少个物体。
         出现的物体的数量是多少？""",
     "count.colour": """
@@ -258,6 +340,9 @@ _ZH = {
         {colour}物体的数量是多少？
         你看到几个{colour}的物体？
         影片里有几个{colour}的物体？
+        {colour}的物体一共有几个？
+        请数出所有{colour}的物体。
+        请说出{colour}物体的数量。
         请数一数有多少个{colour}的物体。
         影片里有多少个物体是{colour}的？""",
     "count.shape": """
@@ -267,6 +352,9 @@ _ZH = {
         {shape}的数量是多少？
         你看到几个{shape}？
         影片里有多少个{shape}？
+        {shape}一共有几个？
+        请数出所有{shape}。
+        请说出{shape}的数量。
         请数一数有几个{shape}。
         影片里{shape}的数量是多少？""",
     "colour": """
@@ -276,6 +364,9 @@ _ZH = {
         {thing}是哪种颜色？
         影片里{thing}是什么颜色的？
         影片里{thing}的颜色是什么？
+        请问{thing}是什么颜色？
+        你看到的{thing}是什么颜色？
+        {thing}的颜色是哪一种？
         请说出{thing}是什么颜色。
         {thing}是哪种颜色的？""",
     "where": """
@@ -285,6 +376,9 @@ _ZH = {
         请说出{thing}的位置。
         {thing}的位置是哪里？
         画面里{thing}在哪里？
+        请问{thing}在哪里？
+        {thing}在什么位置？
+        你看到{thing}在哪里？
         请说出{thing}在哪里。
         {thing}在画面的哪个位置？""",
     "where.before": """
@@ -294,6 +388,9 @@ _ZH = {
         {thing}一开始在画面的什么位置？
         移动之前，{thing}在哪里？
         请说出{thing}一开始的位置。
+        请问{thing}移动前在哪里？
+        {thing}移动之前在什么位置？
+        你看到{thing}一开始在哪里？
         {thing}移动前在画面的什么位置？
         一开始，{thing}在哪里？""",
     "where.after": """
@@ -303,6 +400,9 @@ _ZH = {
         {thing}最后在画面的什么位置？
         移动之后，{thing}在哪里？
         请说出{thing}最后的位置。
+        请问{thing}移动后在哪里？
+        {thing}移动之后在什么位置？
+        你看到{thing}最后在哪里？
         {thing}移动后在画面的什么位置？
         最后，{thing}在哪里？""",
     "way.move": """
@@ -312,6 +412,9 @@ _ZH = {
         请说出{thing}移动的方向。
         {thing}向哪里移动？
         请说出{thing}往哪个方向移动。
+        请问{thing}移动的方向是哪边？
+        {thing}是朝哪个方向移动的？
+        你看到{thing}往哪里移动？
         {thing}往哪边移动？
         {thing}朝哪个方向移动？""",
     "way.enter": """
@@ -321,6 +424,9 @@ _ZH = {
         请说出{thing}从哪边进来。
         {thing}从哪个方向进来？
         {thing}从哪边进入画面？
+        请问{thing}从哪边进来？
+        {thing}进来的方向是哪边？
+        你看到{thing}从哪里进来？
         请说出{thing}从哪里进来。
         {thing}是从哪一侧进来的？""",
     "way.leave": """
@@ -330,6 +436,9 @@ _ZH = {
         请说出{thing}从哪边离开。
         {thing}从哪个方向离开？
         {thing}从哪边离开画面？
+        请问{thing}从哪边离开？
+        {thing}离开的方向是哪边？
+        你看到{thing}从哪里离开？
         请说出{thing}从哪里离开。
         {thing}是从哪一侧离开的？""",
     "order.first": """
@@ -339,6 +448,9 @@ _ZH = {
         请说出最先出现的物体。
         哪个物体第一个被看到？
         第一个出现的是哪个物体？
+        请问最先出现的是什么？
+        你最先看到哪个物体？
+        首先出现的物体是什么？
         请说出哪个物体最先出现。
         影片里最先出现的是什么？""",
     "order.last": """
@@ -348,6 +460,9 @@ _ZH = {
         请说出最后出现的物体。
         哪个物体最后一个被看到？
         最后一个出现的是哪个物体？
+        请问最后出现的是什么？
+        你最后看到哪个物体？
+        最后出现的是哪个物体？
         请说出哪个物体最后出现。
         影片里最后出现的是什么？""",
     "order.after": """
@@ -357,6 +472,9 @@ _ZH = {
         请说出{thing}之后出现的物体。
         在{thing}之后，什么东西出现？
         在{thing}之后出现的是哪个物体？
+        请问{thing}之后出现的是什么？
+        {thing}出现以后，你看到哪个物体？
+        紧跟着{thing}出现的是什么？
         请说出哪个物体在{thing}之后出现。
         {thing}之后出现了什么？""",
     "order.before": """
@@ -366,6 +484,8 @@ _ZH = {
         请说出{thing}之前出现的物体。
         在{thing}之前，什么东西出现？
         在{thing}之前出现的是哪个物体？
+        请问{thing}之前出现的是什么？
+        {thing}出现以前，你看到哪个物体？
         请说出哪个物体在{thing}之前出现。
         {thing}之前出现了什么？""",
     "order.next": """
@@ -375,6 +495,9 @@ _ZH = {
         请说出{clause}之后发生的事。
         {clause}后面发生了什么？
         {clause}之后，接着发生了什么？
+        请问{clause}之后发生了什么？
+        {clause}以后发生了什么？
+        你看到{clause}之后发生了什么？
         请说出{clause}之后发生了什么。
         在{clause}后面发生了什么？""",
     "when.arrive": """
@@ -384,6 +507,9 @@ _ZH = {
         请说出{thing}出现的时间。
         什么时候能看到{thing}？
         请说出{thing}什么时候出现。
+        请问{thing}什么时候出现？
+        {thing}是第几秒出现的？
+        你什么时候看到{thing}？
         {thing}是在第几秒出现的？
         {thing}出现的时间是什么时候？""",
     "when.act": """
@@ -393,6 +519,9 @@ _ZH = {
         请说出{thing}{do}的时间。
         {thing}从第几秒开始{do}？
         请说出{thing}什么时候{do}。
+        请问{thing}什么时候{do}？
+        {thing}是第几秒{do}的？
+        你看到{thing}什么时候{do}？
         {thing}在第几秒开始{do}？
         {thing}{do}的时间是什么时候？""",
     "often": """
@@ -402,6 +531,9 @@ _ZH = {
         {thing}{do}的次数是多少？
         {thing}一共{do}了几次？
         {thing}一共{do}多少次？
+        请问{thing}{do}了几次？
+        你看到{thing}{do}了多少次？
+        请数出{thing}{do}的次数。
         请说出{thing}{do}的次数。
         影片里{thing}{do}了几次？""",
     "action": """
@@ -411,6 +543,9 @@ _ZH = {
         {thing}在做什么？
         {thing}有什么动作？
         影片里{thing}做了什么？
+        请问{thing}做了什么？
+        你看到{thing}做了什么？
+        影片里{thing}发生了什么？
         请说出{thing}发生了什么。
         {thing}有什么变化或动作？""",
     "change": """
@@ -420,6 +555,9 @@ _ZH = {
         请说出{thing}的新颜色。
         {thing}后来是什么颜色？
         请说出{thing}变成了什么颜色。
+        请问{thing}变成了什么颜色？
+        你看到{thing}变成了什么颜色？
+        {thing}变色后是什么颜色？
         {thing}变成了哪种颜色？
         {thing}后来变成了什么颜色？""",
     "yes_no": """
@@ -429,6 +567,8 @@ _ZH = {
         {thing}是不是{do}？
         请问{thing}{do}吗？
         请问{thing}是不是{do}？
+        {thing}有没有{do}？
+        你有没有看到{thing}{do}？
         你看到{thing}{do}了吗？
         影片里{thing}是不是{do}？""",
     "yes_no.there": """
@@ -438,6 +578,8 @@ _ZH = {
         {thing}出现了吗？
         请问有{thing}吗？
         请问你看到{thing}了吗？
+        有没有{thing}？
+        你有没有看到{thing}？
         影片里出现{thing}了吗？
         请问影片里有{thing}吗？""",
 }

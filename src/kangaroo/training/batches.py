@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from kangaroo.dialogue.conversation import Conversation, Video
 from kangaroo.dialogue.encoding import Encoder
 from kangaroo.dialogue.tokenizer import ChatToken
-from kangaroo.dialogue.video_processor import EVA_CLIP_MEAN, EVA_CLIP_STD
+from kangaroo.dialogue.video_processor import EVA_CLIP_MEAN, EVA_CLIP_STD, normalise
 from kangaroo.playground.film import Film
 from kangaroo.playground.render import Renderer, backgrounds
 from kangaroo.playground.rounds import Round, training_rounds
@@ -34,7 +34,7 @@ _PAD_TO = 64
 class Batch:
     """Films of equal frame counts and one conversation about each, padded on the right.
 
-    `labels` repeats `input_ids` where the assistant speaks and is -100 elsewhere.
+    `spoken` holds row and position of every token that the assistant says, `[2, token]`, row by row.
     """
 
     states: Tensor
@@ -42,9 +42,16 @@ class Batch:
     aspects: Tensor
     times_s: Tensor
     input_ids: Tensor
-    labels: Tensor
+    spoken: Tensor
     num_frames: int
     image_size_px: int
+
+    def pin_memory(self) -> "Batch":
+        """Return the batch where a GPU can fetch it while other work goes on; torch's loader calls this."""
+        tensors: dict[str, Any] = {
+            name: value.pin_memory() for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **tensors)
 
 
 def shown_times(film: Film) -> np.ndarray:
@@ -103,10 +110,10 @@ class PlaygroundBatches(Dataset[Batch]):
         ]
         length = -(-max(len(one) for one in encoded) // _PAD_TO) * _PAD_TO
         ids = np.full((len(asked), length), self.encoder.ids[ChatToken.END_OF_TEXT], dtype=np.int64)
-        labels = np.full((len(asked), length), -100, dtype=np.int64)
+        speaks = np.zeros((len(asked), length), dtype=bool)
         for row, one in enumerate(encoded):
             ids[row, : len(one)] = one.input_ids
-            labels[row, : len(one)] = np.where(one.assistant_mask, one.input_ids, -100)
+            speaks[row, : len(one)] = one.assistant_mask
         return Batch(
             states=torch.from_numpy(
                 np.concatenate([film.states(t, num_slots=MAX_THINGS) for film, t in zip(films, times, strict=True)])
@@ -115,7 +122,7 @@ class PlaygroundBatches(Dataset[Batch]):
             aspects=torch.tensor([film.aspect for film in films]).repeat_interleave(num_frames),
             times_s=torch.from_numpy(np.concatenate(times).astype(np.float32)),
             input_ids=torch.from_numpy(ids),
-            labels=torch.from_numpy(labels),
+            spoken=torch.from_numpy(np.stack(speaks.nonzero())),
             num_frames=num_frames,
             image_size_px=self.stage.image_size_px,
         )
@@ -125,7 +132,16 @@ def loader(batches: PlaygroundBatches, *, num_workers: int) -> Iterator[Batch]:
     """Yield the batches from `first_step` on, in order, drawn ahead by worker processes (0: by this one)."""
     options: dict[str, Any] = {"prefetch_factor": 6} if num_workers else {}
     steps = range(batches.first_step, batches.stage.steps)
-    return iter(DataLoader(batches, sampler=steps, batch_size=None, num_workers=num_workers, **options))
+    return iter(
+        DataLoader(
+            batches,
+            sampler=steps,
+            batch_size=None,
+            num_workers=num_workers,
+            pin_memory=torch.cuda.is_available(),
+            **options,
+        )
+    )
 
 
 class Painter:
@@ -134,8 +150,8 @@ class Painter:
     def __init__(self, device: torch.device, *, seed: int) -> None:
         self.renderer = Renderer(device)
         self.generator = torch.Generator(device).manual_seed(seed)
-        self.mean = torch.tensor(EVA_CLIP_MEAN, device=device)[:, None, None]
-        self.std = torch.tensor(EVA_CLIP_STD, device=device)[:, None, None]
+        # put there once: numbers sent with every batch would make the device wait
+        self.mean, self.std = (torch.tensor(value, device=device) for value in (EVA_CLIP_MEAN, EVA_CLIP_STD))
 
     def paint(self, batch: Batch) -> Tensor:
         """Return normalised pixels `[frame, 3, row, column]` of all films on end."""
@@ -147,8 +163,8 @@ class Painter:
         return self.renderer.render(batch.states, batch.patterns, batch.aspects, height_px=side, width_px=side)
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """Return pixels, 0 to 1, with EVA-CLIP's mean and deviation taken out."""
-        return (pixels - self.mean.to(pixels.dtype)) / self.std.to(pixels.dtype)
+        """Return pixels, 0 to 1, as the model takes them."""
+        return normalise(pixels, mean=self.mean, std=self.std)
 
     def _roughen(self, pixels: Tensor, num_frames: int) -> Tensor:
         """Blur, brighten and add noise, each film by its own strength."""

@@ -72,17 +72,14 @@ def film_loss(model: KangarooForConditionalGeneration, pixels: Tensor, batch: Ba
         [batch.num_frames] * num_films,
         chunk_frames=len(pixels),
     )
-    # where to look is known on the CPU, so the device is never asked
-    supervised = (batch.labels[:, 1:] != -100).nonzero(as_tuple=True)
-    targets = batch.labels[:, 1:][supervised].to(device, non_blocking=True)
-    film, position = (index.to(device, non_blocking=True) for index in supervised)
+    film, position = batch.spoken.to(device, non_blocking=True)
     ids = batch.input_ids.to(device, non_blocking=True)
     embeds = model.get_input_embeddings()(ids)
     mask = (ids == model.config.video_token_id)[..., None]
     embeds = embeds.masked_scatter(mask, rows.to(embeds.dtype))
     hidden = model.model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
-    logits = model.lm_head(hidden[film, position])
-    return F.cross_entropy(logits.float(), targets)
+    logits = model.lm_head(hidden[film, position - 1])
+    return F.cross_entropy(logits.float(), ids[film, position])
 
 
 def train_stage(

@@ -73,10 +73,12 @@ def probe(
                 where = (batch.input_ids[row] == model.config.video_token_id).to(device)
                 embeds[row, where] = per_film[place].to(embeds.dtype)
             hidden = model.model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
-            spoken = (batch.labels != -100).int().argmax(dim=1).to(device)
-            states = hidden[torch.arange(len(rows), device=device), spoken - 1]
+            each = torch.arange(len(rows))
+            speaker, position = batch.spoken
+            letter = position[torch.searchsorted(speaker, each)]  # what the assistant says first
+            states = hidden[each.to(device), letter.to(device) - 1]
             predicted = model.lm_head(states).argmax(dim=-1).cpu()
-        expected = batch.labels[torch.arange(len(rows)), spoken.cpu()]
+        expected = batch.input_ids[each, letter]
         for (_, one), hit in zip(rows, (predicted == expected).tolist(), strict=True):
             right[one.family].append(hit)
             right[f"language {one.language}"].append(hit)
