@@ -257,11 +257,8 @@ def _answerer(model: str | None, endpoint: str | None, device: str | None) -> "L
         return RemoteAnswerer(endpoint, model)
     # transformers reads this once, when it is imported; its warnings are for programmers
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    from transformers.utils import logging
-
     from kangaroo.chat.load import JOEY, load
 
-    logging.disable_progress_bar()
     return load(model or JOEY, device=device)
 
 

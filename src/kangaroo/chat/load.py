@@ -132,7 +132,7 @@ def _network(folder: Path, dtype: "torch.dtype") -> Any:
 
     with _reading(folder, "config.json"):
         config = KangarooConfig.from_pretrained(folder)
-    with _reading(folder, "the weights"):
+    with _reading(folder, "the weights"), _without_progress_bar():
         network, report = KangarooForConditionalGeneration.from_pretrained(
             folder,
             config=config,
@@ -148,6 +148,20 @@ def _network(folder: Path, dtype: "torch.dtype") -> Any:
     if wrong:
         raise ModelError(f"{folder}: {len(wrong)} weights are missing or do not fit its config, such as {wrong[0]}")
     return network.eval()
+
+
+@contextmanager
+def _without_progress_bar() -> Iterator[None]:
+    """Keep transformers' bar away: joey is there at once."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 @contextmanager
