@@ -49,6 +49,8 @@ def chunked_cross_entropy(
     kind = hidden.device.type
     # the matrix products follow autocast, as those of a layer would
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else readout.dtype
+    if not torch.is_grad_enabled():
+        hidden, readout = hidden.detach(), readout.detach()
     total: Tensor = _ChunkedCrossEntropy.apply(hidden, readout, targets, dtype, chunk_tokens, z_loss)  # type: ignore[no-untyped-call]
     return SummedLoss(total, len(targets))
 
