@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import av
 import numpy as np
+from av.video.frame import VideoFrame
 
 from kangaroo.data.record import Kind, Medium, Record, Said
 from kangaroo.data.write import write_jsonl
@@ -17,6 +19,19 @@ def draw(path: Path, *, seed: int = 0, num_frames: int = 12) -> Path:
     pixels = np.random.default_rng(seed).integers(0, 255, (num_frames, 4, 6, 3), dtype=np.uint8)
     write_video(path, pixels.repeat(8, axis=1).repeat(8, axis=2), fps=4.0)
     return path
+
+
+def draw_endless(path: Path) -> None:
+    """A stream of millions of frames, which takes minutes only to list them: one second of film, over and over."""
+    with av.open(str(path), "w", format="h264") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for _ in range(25):
+            frame = VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    second = path.read_bytes()
+    path.write_bytes(second * ((150 << 20) // len(second)))
 
 
 def record(number: int, *media: Medium, answer: str = "A square.", **provenance: str) -> Record:

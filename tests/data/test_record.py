@@ -57,10 +57,10 @@ def test_what_is_written_is_read_back_equal(pieces):
 def test_a_record_becomes_a_conversation_with_its_clips_and_samplers():
     one = record(1, film("a.mp4", start_s=1.0), film("b.mp4", sampler=FrameSampler(num_frames=2, fps=None)))
     stage = FrameSampler(num_frames=8, fps=None)
-    said = one.conversation(lambda medium: VideoSource(f"/root/{medium.path}"), stage).turns[0].parts
+    said = one.conversation(lambda medium: VideoSource(f"/films/{medium.path}"), stage).turns[0].parts
     assert said == (
-        Video(VideoSource("/root/a.mp4"), FrameSampler(num_frames=8, fps=None, start_s=1.0)),
-        Video(VideoSource("/root/b.mp4"), FrameSampler(num_frames=2, fps=None)),
+        Video(VideoSource("/films/a.mp4"), FrameSampler(num_frames=8, fps=None, start_s=1.0)),
+        Video(VideoSource("/films/b.mp4"), FrameSampler(num_frames=2, fps=None)),
         Text("What is in film 1?"),
     )
 

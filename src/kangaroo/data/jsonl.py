@@ -27,8 +27,8 @@ class JsonLines(OpenedFile, RecordSource):
         super().__init__(path)
         self._folder = path.resolve().parent
         with self.opened() as file:
-            ends = [*_newlines(iter(lambda: file.read(_CHUNK_BYTES), b"")), self._size]
-        ends_at = np.array(ends, dtype=np.int64)
+            chunks = iter(lambda: file.read(_CHUNK_BYTES), b"")
+            ends_at = np.concatenate([*_newlines(chunks), np.array([self._size], dtype=np.int64)])
         starts = np.concatenate([np.zeros(1, dtype=np.int64), ends_at[:-1] + 1])
         written = np.flatnonzero(ends_at > starts)  # empty lines hold no record
         self._starts, self._ends, self._lines = starts[written], ends_at[written], written + 1
@@ -84,8 +84,8 @@ def find_beside(folder: Path, name: str) -> Path:
     return path
 
 
-def _newlines(chunks: Iterable[bytes]) -> Iterator[int]:
+def _newlines(chunks: Iterable[bytes]) -> Iterator[np.ndarray]:
     done = 0
     for chunk in chunks:
-        yield from (np.flatnonzero(np.frombuffer(chunk, dtype=np.uint8) == _NEWLINE) + done).tolist()
+        yield np.flatnonzero(np.frombuffer(chunk, dtype=np.uint8) == _NEWLINE) + done
         done += len(chunk)
