@@ -1,8 +1,19 @@
-"""Fixtures that several parts share: a tokenizer and a processor small enough to make in every run."""
+"""Fixtures that several parts share: one thread, and a tokenizer and a processor small enough to make in every run."""
 
 import pytest
 
 from tiny_texts import TEXTS
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Sums in one order, whatever the machine; and workers that share its cores do not wait for one another."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

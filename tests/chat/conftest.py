@@ -6,18 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import torch
 from taught import BLUE, RED, teach, write_film
 
 from kangaroo.chat.local import LocalAnswerer
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

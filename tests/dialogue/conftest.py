@@ -1,20 +1,11 @@
 """A tokenizer laid out as Llama 3's: text first, special tokens behind, some of them reserved."""
 
 import pytest
-import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 from kangaroo.dialogue.tokenizer import ChatToken
 from tiny_texts import TEXTS
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

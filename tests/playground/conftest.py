@@ -1,15 +1,6 @@
-"""What the playground's tests share: one thread, and one renderer."""
+"""What the playground's tests share: one renderer."""
 
 import pytest
-import torch
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,8 @@
-"""What the training tests share: one thread, small stages, and a folder with a tiny network to start from."""
+"""What the training tests share: small stages, and a folder with a tiny network to start from."""
 
 import pytest
-import torch
 
 from kangaroo.training.curriculum import Stage
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
