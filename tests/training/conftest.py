@@ -13,6 +13,7 @@ def stage():
         frames=((1, 0.4), (16, 0.6)),
         batch_frames=32,
         max_films=2,
+        conversations=1,
         steps=6,
         learning_rate=(2e-3, 1e-3),
     )

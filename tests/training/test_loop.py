@@ -52,19 +52,20 @@ def test_every_parameter_has_one_optimizer_and_embeddings_are_not_orthogonalised
 
 
 def test_the_loss_equals_that_of_the_models_own_forward(stage, tiny_processor, tiny_network):
-    batch = PlaygroundBatches(stage, tiny_processor.encoder, seed=3)[1]
+    batch = PlaygroundBatches(replace(stage, conversations=2), tiny_processor.encoder, seed=3)[1]
     pixels = Painter(torch.device("cpu"), seed=0).paint(batch)
     ours = film_loss(tiny_network, pixels, batch)
-    films = len(batch.input_ids)
+    films = batch.num_films
     labels = torch.full_like(batch.input_ids, -100)
     labels[tuple(batch.spoken)] = batch.input_ids[tuple(batch.spoken)]
     theirs = tiny_network(
         input_ids=batch.input_ids,
         labels=labels,
-        pixel_values_videos=pixels.view(films, batch.num_frames, *pixels.shape[1:]),
-        video_times_s=batch.times_s.view(films, batch.num_frames),
+        pixel_values_videos=pixels.view(films, batch.num_frames, *pixels.shape[1:])[batch.shows],
+        video_times_s=batch.times_s.view(films, batch.num_frames)[batch.shows],
     ).loss
     assert films == 2
+    assert batch.shows.tolist() == [0, 0, 1, 1]
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 

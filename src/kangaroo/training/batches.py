@@ -32,9 +32,10 @@ _PAD_TO = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Films of equal frame counts and one conversation about each, padded on the right.
+    """Films of equal frame counts and conversations about them, padded on the right.
 
-    `spoken` holds row and position of every token that the assistant says, `[2, token]`, row by row.
+    `shows` holds which film each conversation is about; `spoken` holds row and position of every token that the
+    assistant says, `[2, token]`, row by row.
     """
 
     states: Tensor
@@ -42,9 +43,15 @@ class Batch:
     aspects: Tensor
     times_s: Tensor
     input_ids: Tensor
+    shows: Tensor
     spoken: Tensor
     num_frames: int
     image_size_px: int
+
+    @property
+    def num_films(self) -> int:
+        """Films, each of which several conversations may be about."""
+        return len(self.times_s) // self.num_frames
 
     def pin_memory(self) -> "Batch":
         """Return the batch where a GPU can fetch it while other work goes on; torch's loader calls this."""
@@ -89,8 +96,12 @@ class PlaygroundBatches(Dataset[Batch]):
         num_frames = rng.choices(counts, shares)[0]
         num_films = min(self.stage.max_films, self.stage.batch_frames // num_frames)
         films = [self._film(rng, num_frames) for _ in range(num_films)]
-        rounds = [training_rounds(film, rng, self.stage.mixture) for film in films]
-        return self.collate(films, list(enumerate(rounds)), num_frames)
+        asked = [
+            (place, training_rounds(film, rng, self.stage.mixture))
+            for place, film in enumerate(films)
+            for _ in range(self.stage.conversations)
+        ]
+        return self.collate(films, asked, num_frames)
 
     def _film(self, rng: random.Random, num_frames: int) -> Film:
         seed = rng.getrandbits(48)
@@ -122,6 +133,7 @@ class PlaygroundBatches(Dataset[Batch]):
             aspects=torch.tensor([film.aspect for film in films]).repeat_interleave(num_frames),
             times_s=torch.from_numpy(np.concatenate(times).astype(np.float32)),
             input_ids=torch.from_numpy(ids),
+            shows=torch.tensor([film for film, _ in asked]),
             spoken=torch.from_numpy(np.stack(speaks.nonzero())),
             num_frames=num_frames,
             image_size_px=self.stage.image_size_px,

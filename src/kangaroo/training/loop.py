@@ -1,6 +1,6 @@
 """The loop: a generator of steps. Saving, logging and evaluating are up to whoever iterates.
 
-Axes: film, position, width.
+Axes: film, row (a conversation), position, width.
 """
 
 import math
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -62,24 +63,31 @@ def learning_rate(stage: Stage, step: int, *, is_first: bool) -> float:
     return rate * min(1.0, (step + 1) / min(WARM_UP_STEPS, stage.steps)) if is_first else rate
 
 
-def film_loss(model: KangarooForConditionalGeneration, pixels: Tensor, batch: Batch) -> Tensor:
-    """Return the mean loss over the tokens that the assistant speaks; logits exist at those positions alone."""
+def last_states(model: KangarooForConditionalGeneration, pixels: Tensor, batch: Batch) -> Tensor:
+    """Return the language model's last state at every position of every conversation: `[row, position, width]`."""
     device = pixels.device
-    num_films = len(batch.input_ids)
-    rows = model.model.encode_films(
+    features = model.model.encode_films(
         pixels,
         batch.times_s.to(device, non_blocking=True),
-        [batch.num_frames] * num_films,
+        [batch.num_frames] * batch.num_films,
         chunk_frames=len(pixels),
     )
-    film, position = batch.spoken.to(device, non_blocking=True)
+    shown = rearrange(features, "(film token) width -> film token width", film=batch.num_films)
+    shown = shown[batch.shows.to(device, non_blocking=True)]
     ids = batch.input_ids.to(device, non_blocking=True)
     embeds = model.get_input_embeddings()(ids)
     mask = (ids == model.config.video_token_id)[..., None]
-    embeds = embeds.masked_scatter(mask, rows.to(embeds.dtype))
-    hidden = model.model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
-    logits = model.lm_head(hidden[film, position - 1])
-    return F.cross_entropy(logits.float(), ids[film, position])
+    embeds = embeds.masked_scatter(mask, shown.to(embeds.dtype))
+    states: Tensor = model.model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
+    return states
+
+
+def film_loss(model: KangarooForConditionalGeneration, pixels: Tensor, batch: Batch) -> Tensor:
+    """Return the mean loss over the tokens that the assistant speaks; logits exist at those positions alone."""
+    row, position = batch.spoken.to(pixels.device, non_blocking=True)
+    ids = batch.input_ids.to(pixels.device, non_blocking=True)
+    logits = model.lm_head(last_states(model, pixels, batch)[row, position - 1])
+    return F.cross_entropy(logits.float(), ids[row, position])
 
 
 def train_stage(
@@ -111,6 +119,6 @@ def train_stage(
             loss=loss.detach(),
             grad_norm=grad_norm,
             learning_rate=rate,
-            num_films=len(batch.input_ids),
+            num_films=batch.num_films,
             num_tokens=batch.input_ids.numel(),
         )

@@ -17,6 +17,7 @@ from kangaroo.playground.script import Split, make_film
 from kangaroo.playground.vocabulary import Language
 from kangaroo.playground.wording import LETTER_ONLY, unheard
 from kangaroo.training.batches import Painter, PlaygroundBatches
+from kangaroo.training.loop import last_states
 
 
 def lettered_rounds(seed: int, duration_s: float, language: Language) -> list[Round]:
@@ -64,15 +65,7 @@ def probe(
         batch = batches.collate(films, [(film, [one]) for film, one in rows], num_frames)
         pixels = painter.normalise(painter.draw(batch)).float()
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            features = model.model.encode_films(
-                pixels, batch.times_s.to(device), [num_frames] * len(films), chunk_frames=1024
-            )
-            per_film = features.chunk(len(films))
-            embeds = model.get_input_embeddings()(batch.input_ids.to(device))
-            for row, (place, _) in enumerate(rows):
-                where = (batch.input_ids[row] == model.config.video_token_id).to(device)
-                embeds[row, where] = per_film[place].to(embeds.dtype)
-            hidden = model.model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
+            hidden = last_states(model, pixels, batch)
             each = torch.arange(len(rows))
             speaker, position = batch.spoken
             letter = position[torch.searchsorted(speaker, each)]  # what the assistant says first
