@@ -135,17 +135,30 @@ def info(
 
 
 @app.command()
-def train(recipe: Annotated[Path, typer.Argument(help="A TOML file; recipes/ holds examples.")]) -> None:
-    """Train a model as a RECIPE says; a run that was cut off goes on."""
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A TOML file; recipes/ holds examples.")],
+    stages: Annotated[str | None, typer.Option(help="Which stages, such as 3 or 3-5; all by default.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what each stage takes, and stop.")] = False,
+) -> None:
+    """Train a model as a RECIPE says; a run that was cut off goes on. Under torchrun, on many GPUs."""
     import logging
 
     from kangaroo.training.recipe import Recipe
 
     wanted = Recipe.read(recipe)
-    from kangaroo.training.run import Run
+    span = wanted.span(stages)
+    from kangaroo.training.parallel import start_world
+    from kangaroo.training.run import Run, estimates
+    from kangaroo.training.terminal import Bars, show_estimates
 
+    if dry_run:
+        show_estimates(estimates(wanted, span), machine=wanted.machine)
+        return
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    typer.echo("done" if Run(wanted).go() else f"stopped after {wanted.minutes:g} minutes; the same command goes on")
+    world = start_world(wanted.device, context_parallel=wanted.context_gpus)
+    with Bars(every=wanted.log_every) as bars:
+        done = Run(wanted, world, stages=span, watch=bars).go()
+    typer.echo("done" if done else f"stopped after {wanted.minutes:g} minutes; the same command goes on")
 
 
 playground = typer.Typer(help="Films whose content is known.", no_args_is_help=True)

@@ -162,12 +162,13 @@ def test_a_damaged_line_is_named(tmp_path):
         evaluate_playground(saying_by_rote(), tmp_path, **BLIND)
 
 
-def test_a_model_of_this_process_answers_alike_with_and_without_memory(tmp_path, films_folder, tiny_tokenizer):
+def test_a_model_of_this_process_answers_alike_with_and_without_memory(tmp_path, films_folder):
     """Questions about one film share what was read of it; that must change no answer."""
     from kangaroo.chat.local import LocalAnswerer
+    from kangaroo.training.recipe import Recipe
     from kangaroo.training.start import at_random
 
-    model, processor = at_random("tiny", tiny_tokenizer, seed=0)
+    model, processor = at_random(Recipe(out=tmp_path, curriculum="tiny"))
     answerer = LocalAnswerer(model.eval(), processor, name="tiny")
 
     class Cold:

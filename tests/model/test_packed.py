@@ -3,9 +3,19 @@ import copy
 import pytest
 import torch
 from einops import rearrange
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny_films import build, pad_left
 
-from kangaroo.model.packed import allow_packed_rows, one_by_one, packed_attention, packed_inputs
+from kangaroo.model import packed
+from kangaroo.model.packed import (
+    ContextGroup,
+    allow_packed_rows,
+    cut,
+    one_by_one,
+    packed_attention,
+    packed_inputs,
+)
 from kangaroo.model.presets import joey, tiny
 
 LENGTHS = (7, 1, 20, 4)
@@ -119,9 +129,75 @@ def square_mask_attention(query, key, value, boundaries, scaling):
 def test_one_by_one_equals_the_formula_with_grouped_heads():
     boundaries = torch.tensor([0, 5, 6, 40, 64], dtype=torch.int32)
     query, key, value = noise(64, 4, 16), noise(64, 2, 16, seed=1), noise(64, 2, 16, seed=2)
-    ours = one_by_one(query, key, value, boundaries, scaling=0.3)
+    ours = one_by_one(query, key, value, boundaries, boundaries, scaling=0.3)
     expected = square_mask_attention(query, key, value, boundaries, 0.3)
     torch.testing.assert_close(ours.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+def in_slices(monkeypatch, tensors, boundaries, size, *, device="cpu"):
+    """Return what `size` ranks find of rows `[row, head, position, width]`, put together; one process plays all."""
+    num_rows, _, num_positions, width = tensors[0].shape
+    per_rank = [tensor.chunk(size, dim=2) for tensor in tensors]
+    flat = "row group position width -> (row position) group width"
+    keys = torch.cat(
+        [torch.cat([rearrange(each[rank], flat) for each in per_rank[1:]], dim=-1) for rank in range(size)]
+    )
+    monkeypatch.setattr(packed, "gather", lambda local, context: keys.to(local.dtype))
+    module, found = torch.nn.Module(), []
+    for rank in range(size):
+        context = ContextGroup("", rank, size)
+        ours = cut(boundaries, num_rows=num_rows, num_positions=num_positions, context=context)
+        mask = rearrange(ours.boundaries.to(device), "boundary -> 1 1 1 boundary")
+        shared = ours.keys._replace(places=ours.keys.places.to(device), boundaries=ours.keys.boundaries.to(device))
+        slices = [each[rank] for each in per_rank]
+        found.append(
+            packed_attention(module, *slices, mask, scaling=width**-0.5, max_length_q=ours.longest, shared_keys=shared)[
+                0
+            ]
+        )
+    return torch.cat(found, dim=1)
+
+
+@given(
+    cuts=st.lists(st.integers(1, 23), min_size=0, max_size=6, unique=True),
+    num_rows=st.integers(1, 2),
+    size=st.sampled_from([1, 2, 3, 4]),
+)
+def test_slices_of_rows_find_what_whole_rows_find(cuts, num_rows, size):
+    # the last row has one conversation, so that rows differ
+    ends = [*sorted(cuts), 24, 48][: len(cuts) + num_rows]
+    boundaries = torch.tensor([0, *ends], dtype=torch.int32)
+    tensors = [noise(num_rows, heads, 24, 8, seed=heads) for heads in (4, 2, 2)]
+    flat = [rearrange(each, "row head position width -> (row position) head width") for each in tensors]
+    expected = one_by_one(*flat, boundaries, boundaries, scaling=8**-0.5)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        found = in_slices(monkeypatch, tensors, boundaries, size)
+    found = rearrange(found, "row position head width -> (row position) head width")
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("size", [2, 4])
+def test_on_a_gpu_slices_of_rows_find_what_the_formula_says(monkeypatch, size):
+    lengths, device = (300, 1, 129, 594), torch.device("cuda")
+    boundaries = torch.tensor([0, *lengths, *lengths]).cumsum(0).int()
+    inputs = [noise(2, heads, 1024, 64, seed=heads).to(device, torch.bfloat16) for heads in (8, 2, 2)]
+    weights = noise(2, 1024, 8, 64, seed=9).to(device)
+
+    def gradients(attend):
+        leaves = [each.detach().clone().requires_grad_() for each in inputs]
+        output = attend(leaves)
+        (output.float() * weights).sum().backward()
+        return [output.float(), *(leaf.grad.float() for leaf in leaves)]
+
+    def formula(given):
+        flat = [rearrange(each, "row head position width -> (row position) head width") for each in given]
+        gathered = square_mask_attention(*flat, boundaries.to(device), 64**-0.5)
+        return rearrange(gathered, "(row position) head width -> row position head width", row=2)
+
+    ours = gradients(lambda leaves: in_slices(monkeypatch, leaves, boundaries, size, device=device))
+    for one, two in zip(ours, gradients(formula), strict=True):
+        torch.testing.assert_close(one, two, rtol=3e-2, atol=3e-2 * float(two.abs().max()) / 2)
 
 
 @pytest.mark.gpu

@@ -25,7 +25,13 @@ def scene(things=(thing(),), events=(), *, start_s: float = 0.0, end_s: float = 
 
 def film(*scenes: Scene, width_px: int = 480, height_px: int = 480, fps: int = 10) -> Film:
     return Film(
-        seed=0, duration_s=scenes[-1].end_s, width_px=width_px, height_px=height_px, fps=fps, scenes=tuple(scenes)
+        seed=0,
+        duration_s=scenes[-1].end_s,
+        width_px=width_px,
+        height_px=height_px,
+        fps=fps,
+        unit_s=1.0,
+        scenes=tuple(scenes),
     )
 
 

@@ -1,16 +1,22 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from kangaroo.data.packing import PackingSample, pack
+from kangaroo.data.packing import PackingSample, join, pack
 from kangaroo.dialogue.conversation import Conversation, Video
-from kangaroo.model.packed import allow_packed_rows
-from kangaroo.training.loss import chunked_cross_entropy, packed_loss
+from kangaroo.errors import OptionError
+from kangaroo.model.layout import OddFrames, VisualLayout
+from kangaroo.model.packed import ContextGroup, allow_packed_rows
+from kangaroo.training.loss import Objective, chunked_cross_entropy, frames_of_groups, slice_rows
 from kangaroo.video.source import VideoSource
 
-# the films of each conversation: none, an image, one, several, an odd number of frames
+# the films of each sample: none, an image, one, several, an odd number of frames
 FILMS = ((16,), (), (1,), (5, 2), (8,), (), (1, 3, 1))
 
 
@@ -19,38 +25,43 @@ def noise(*shape, seed=0):
 
 
 def samples_of(processor, films=FILMS):
-    """Return conversations of two rounds about films of noise, pixels as their media."""
+    """Return samples of one or two conversations about films of noise, pixels as their media."""
     for number, counts in enumerate(films):
         videos = [Video(VideoSource(f"film-{film}")) for film in range(len(counts))]
         conversation = Conversation().ask(f"What is it, {number}?", *videos).reply("A red ball. " * (number + 1))
         conversation = conversation.ask("And then?").reply(f"It jumps {number} times.")
+        another = Conversation().ask("Who?", *videos).reply(f"Number {number}.")
         yield PackingSample(
             number=number,
-            encoded=processor.encoder.conversation(conversation, counts),
+            conversations=tuple(
+                processor.encoder.conversation(one, counts) for one in (conversation, another)[: 1 + number % 2]
+            ),
             times_s=np.concatenate([np.zeros(0), *(np.arange(count) * 0.9 for count in counts)]).astype(np.float32),
             media=noise(sum(counts), 3, 56, 56, seed=number),
         )
 
 
 def packed_of(processor, samples, *, num_rows=2, context_tokens=320):
+    """Return the samples in rows, as many at a time as asked for."""
     placeholder = processor.video_token_id
-    return list(pack(samples, context_tokens=context_tokens, num_rows=num_rows, pad_id=1, placeholder_id=placeholder))
+    rows = list(pack(samples, context_tokens=context_tokens, pad_id=1, placeholder_id=placeholder))
+    return [join(rows[start : start + num_rows]) for start in range(0, len(rows), num_rows)]
 
 
-def one_at_a_time(model, processor, samples):
+def one_at_a_time(model, samples):
     """Return the summed loss by the model's own forward, each conversation alone, and the number of its targets."""
     total, number = torch.zeros(()), 0
     for sample in samples:
-        ids = torch.tensor([sample.encoded.input_ids])
-        labels = torch.where(torch.tensor([sample.encoded.assistant_mask]), ids, -100)
-        counts = sample.encoded.num_frames
-        films = {
-            "pixel_values_videos": list(sample.media.split(counts)),
-            "video_times_s": list(torch.from_numpy(sample.times_s).split(counts)),
-        }
-        targets = int((labels[:, 1:] != -100).sum())
-        total = total + model(input_ids=ids, labels=labels, **(films if counts else {})).loss * targets
-        number += targets
+        for encoded in sample.conversations:
+            ids = torch.tensor([encoded.input_ids])
+            labels = torch.where(torch.tensor([encoded.assistant_mask]), ids, -100)
+            films = {
+                "pixel_values_videos": list(sample.media.split(encoded.num_frames)),
+                "video_times_s": list(torch.from_numpy(sample.times_s).split(encoded.num_frames)),
+            }
+            targets = int((labels[:, 1:] != -100).sum())
+            loss = model(input_ids=ids, labels=labels, **(films if encoded.num_frames else {})).loss
+            total, number = total + loss * targets, number + targets
     return total, number
 
 
@@ -58,20 +69,27 @@ def gradients(model):
     return {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
 
 
-@pytest.mark.parametrize("num_rows", [1, 2])
-def test_packed_and_unpacked_give_the_same_loss_and_the_same_gradients(tiny_processor, tiny_network, num_rows):
+def pixels_of(packed):
+    return torch.cat([torch.zeros(0, 3, 56, 56), *packed.media])
+
+
+@pytest.mark.parametrize(("num_rows", "chunk_frames"), [(1, None), (2, None), (2, 6)])
+def test_packed_and_unpacked_give_the_same_loss_and_the_same_gradients(
+    tiny_processor, tiny_network, num_rows, chunk_frames
+):
     samples = list(samples_of(tiny_processor))
-    theirs, number = one_at_a_time(tiny_network, tiny_processor, samples)
+    theirs, number = one_at_a_time(tiny_network, samples)
     (theirs / number).backward()
     expected = gradients(tiny_network)
     tiny_network.zero_grad()
     allow_packed_rows(tiny_network)
     results = packed_of(tiny_processor, samples, num_rows=num_rows)
-    assert any(packed.num_tokens < packed.input_ids.numel() for packed in results)
-    assert max(len(packed.numbers) for packed in results) >= 3
-    losses = [packed_loss(tiny_network, torch.cat(packed.media), packed, chunk_tokens=17) for packed in results]
-    assert sum(loss.num_tokens for loss in losses) == number
-    total = sum(loss.total for loss in losses)
+    assert max(len(packed.media) for packed in results) >= 3
+    # conversations about one film share its feature rows
+    assert any(len(packed.feature_rows) > len(packed.feature_rows.unique()) for packed in results)
+    assert sum(len(packed.targets) for packed in results) == number
+    objective = Objective(tiny_network, chunk_tokens=17, chunk_frames=chunk_frames)
+    total = sum(objective(pixels_of(packed), packed) for packed in results)
     torch.testing.assert_close(total, theirs, rtol=1e-6, atol=1e-5)
     (total / number).backward()
     found = gradients(tiny_network)
@@ -85,24 +103,26 @@ def test_packed_and_unpacked_give_the_same_loss_and_the_same_gradients(tiny_proc
 @pytest.mark.parametrize("changes", ["text", "film"])
 def test_a_change_in_one_conversation_leaves_the_losses_of_the_others(tiny_processor, tiny_network, changes):
     allow_packed_rows(tiny_network)
-    samples = list(samples_of(tiny_processor, ((16,), (5, 2), (1,))))
+    samples = [
+        replace(sample, conversations=sample.conversations[:1])
+        for sample in samples_of(tiny_processor, ((16,), (5, 2), (1,)))
+    ]
     (packed,) = packed_of(tiny_processor, samples, num_rows=1)
-    assert packed.numbers == (0, 1, 2)
-    pixels, ids = torch.cat(packed.media), packed.input_ids.clone()
+    assert len(packed.media) == 3
+    pixels, ids = pixels_of(packed), packed.input_ids.clone()
     if changes == "film":
         pixels[16:23] += 1.0
     else:
         second = slice(*packed.boundaries[1:3].tolist())
         is_word = ids[0, second] > 9
         ids[0, second][is_word] = 11
-    other = type(packed)(**{**vars(packed), "input_ids": ids})
     states = []
-    for rows, frames in ((packed, torch.cat(packed.media)), (other, pixels)):
+    for rows, frames in ((packed, pixels_of(packed)), (replace(packed, input_ids=ids), pixels)):
         # the last norm's states, on their way to the loss
         hook = tiny_network.model.language_model.norm.register_forward_hook(
             lambda module, inputs, output: states.append(output[0].detach())
         )
-        packed_loss(tiny_network, frames, rows)
+        Objective(tiny_network)(frames, rows)
         hook.remove()
     parts = [state.split(packed.boundaries.diff().tolist()) for state in states]
     differences = [float((one - two).abs().max()) for one, two in zip(*parts, strict=True)]
@@ -112,21 +132,76 @@ def test_a_change_in_one_conversation_leaves_the_losses_of_the_others(tiny_proce
 
 def test_rows_without_films_reach_every_part_and_read_no_blank_frame(tiny_processor, tiny_network):
     samples = list(samples_of(tiny_processor, ((), ())))
-    theirs, number = one_at_a_time(tiny_network, tiny_processor, samples)
+    theirs, number = one_at_a_time(tiny_network, samples)
     allow_packed_rows(tiny_network)
+    objective = Objective(tiny_network)
     (packed,) = packed_of(tiny_processor, samples, num_rows=1)
-    loss = packed_loss(tiny_network, torch.zeros(0, 3, 56, 56), packed)
-    torch.testing.assert_close(loss.total, theirs)
-    assert loss.num_tokens == number
-    loss.total.backward()
+    assert len(packed.targets) == number
+    total = objective(pixels_of(packed), packed)
+    torch.testing.assert_close(total, theirs)
+    total.backward()
     found = gradients(tiny_network)
     tiny_network.zero_grad()
     (filmed,) = packed_of(tiny_processor, samples_of(tiny_processor, ((2,),)), num_rows=1)
-    packed_loss(tiny_network, torch.cat(filmed.media), filmed).total.backward()
+    objective(pixels_of(filmed), filmed).backward()
     assert found.keys() == gradients(tiny_network).keys()
     of_films = {name for name in found if "vision_tower" in name or "patchify" in name or "projector" in name}
     assert of_films
     assert not any(found[name].any() for name in of_films)
+
+
+@pytest.mark.parametrize("films", [((16,),), ((),)])
+def test_the_vision_towers_blocks_are_called_once_whatever_the_films(tiny_processor, tiny_network, films):
+    allow_packed_rows(tiny_network)
+    (packed,) = packed_of(tiny_processor, samples_of(tiny_processor, films), num_rows=1)
+    calls = []
+    tiny_network.model.vision_tower.blocks[0].register_forward_hook(lambda *_: calls.append(1))
+    Objective(tiny_network)(pixels_of(packed), packed)
+    assert len(calls) == 1
+
+
+@given(
+    counts=st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    size=st.integers(1, 4),
+    folded=st.sampled_from([1, 2, 3]),
+    odd=st.sampled_from(OddFrames),
+)
+def test_films_shared_group_by_group_are_encoded_as_whole(counts, size, folded, odd):
+    layout = VisualLayout(image_size_px=56, kernel=(folded, 2, 2), odd_frames=odd)
+
+    def groups_of(films):
+        """Return the frames that stand in each group, films on end."""
+        slots = [film[slot] for film in films for slot in layout.slots(len(film))]
+        return [slots[start : start + folded] for start in range(0, len(slots), folded)]
+
+    starts = np.cumsum([0, *counts])
+    whole = groups_of([range(start, start + count) for start, count in zip(starts, counts, strict=False)])
+    each = -(-len(whole) // size)
+    shares = [
+        frames_of_groups(counts, range(first, min(first + each, len(whole))), layout)
+        for first in range(0, each * size, each)
+    ]
+    assert [group for share in shares for group in groups_of(share)] == whole
+    assert all(len(groups_of(share)) <= each for share in shares)
+
+
+def test_slices_hold_every_target_and_every_placeholder_once(tiny_processor):
+    for packed in packed_of(tiny_processor, samples_of(tiny_processor)):
+        slices = [slice_rows(packed, ContextGroup("", rank, 4))[0] for rank in range(4)]
+        assert torch.equal(torch.cat([one.input_ids for one in slices], dim=1), packed.input_ids)
+        for places, values in (("supervised", "targets"), ("placeholders", "feature_rows")):
+            found = []
+            for rank, one in enumerate(slices):
+                row, position = getattr(one, places) // 80, getattr(one, places) % 80
+                found += zip((row * 320 + rank * 80 + position).tolist(), getattr(one, values).tolist(), strict=True)
+            wanted = zip(getattr(packed, places).tolist(), getattr(packed, values).tolist(), strict=True)
+            assert sorted(found) == list(wanted)
+
+
+def test_rows_that_the_ranks_do_not_divide_are_refused(tiny_processor):
+    packed = packed_of(tiny_processor, samples_of(tiny_processor))[0]
+    with pytest.raises(OptionError, match="rows of 320 tokens cannot be shared evenly by 3 ranks"):
+        slice_rows(packed, ContextGroup("", 0, 3))
 
 
 @pytest.mark.parametrize("chunk_tokens", [1, 7, 64, 1000])
@@ -146,6 +221,23 @@ def test_loss_in_chunks_equals_that_of_all_logits_at_once(chunk_tokens, z_loss):
         results.append((total.detach(), hidden.grad, readout.grad))
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_a_prediction_is_the_likeliest_word_in_each_targets_place(tiny_processor, tiny_network):
+    allow_packed_rows(tiny_network)
+    for each in samples_of(tiny_processor, ((5, 2), ())):
+        sample = replace(each, conversations=each.conversations[:1])
+        (packed,) = packed_of(tiny_processor, [sample])
+        found = Objective(tiny_network, chunk_tokens=7).predict(pixels_of(packed), packed)
+        (encoded,) = sample.conversations
+        films = {
+            "pixel_values_videos": list(sample.media.split(encoded.num_frames)),
+            "video_times_s": list(torch.from_numpy(sample.times_s).split(encoded.num_frames)),
+        }
+        ids = torch.tensor([encoded.input_ids])
+        with torch.no_grad():
+            logits = tiny_network(input_ids=ids, **(films if encoded.num_frames else {})).logits
+        assert torch.equal(found, logits[0, packed.supervised].argmax(dim=1))
 
 
 class Largest(TorchDispatchMode):

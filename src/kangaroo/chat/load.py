@@ -129,10 +129,11 @@ def _check_whole(folder: Path) -> None:
 def _network(folder: Path, dtype: "torch.dtype") -> Any:
     from kangaroo.model.configuration import KangarooConfig
     from kangaroo.model.modeling import KangarooForConditionalGeneration
+    from kangaroo.model.pretrained import without_progress_bar
 
     with _reading(folder, "config.json"):
         config = KangarooConfig.from_pretrained(folder)
-    with _reading(folder, "the weights"), _without_progress_bar():
+    with _reading(folder, "the weights"), without_progress_bar():
         network, report = KangarooForConditionalGeneration.from_pretrained(
             folder,
             config=config,
@@ -148,20 +149,6 @@ def _network(folder: Path, dtype: "torch.dtype") -> Any:
     if wrong:
         raise ModelError(f"{folder}: {len(wrong)} weights are missing or do not fit its config, such as {wrong[0]}")
     return network.eval()
-
-
-@contextmanager
-def _without_progress_bar() -> Iterator[None]:
-    """Keep transformers' bar away: joey is there at once."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,11 +24,21 @@ _ROUNDS = 6
 _WORD = (1 << 64) - 1
 
 
+@runtime_checkable
+class Numbered(Protocol):
+    """Anything that holds samples by number, 0 up to its length, and knows the files behind them."""
+
+    def __len__(self) -> int: ...
+
+    def files(self) -> tuple[Path, ...]:
+        """Return those files."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ingredient:
     """A source and how much of the mixture it makes up, against the sum of all weights."""
 
-    source: RecordSource
+    source: Numbered
     weight: float
 
 
@@ -88,7 +99,9 @@ class Mixture:
 
     def source(self, pick: Pick) -> RecordSource:
         """Return the source of a picked record."""
-        return self.ingredients[pick.name].source
+        source = self.ingredients[pick.name].source
+        assert isinstance(source, RecordSource), f"{pick.name} holds no records"
+        return source
 
     def manifest(self) -> list[dict[str, Any]]:
         """Return what was mixed, as plain values: a run that resumes on other data can tell."""

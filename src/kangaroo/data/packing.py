@@ -1,12 +1,15 @@
 """Several conversations fill one row of the context, whole, while the samples after them are still being decoded.
 
-A short buffer looks ahead in the stream; each row begins with the sample that has waited longest and takes of the
-others those that fill it best. Nothing but sample numbers is needed to go on after a stop: see `PackingState`.
-Axes: row, position (in a row), target (a supervised token), visual (a placeholder), frame (of all films on end).
+Conversations about the same films stand in one sample: each shows the films to the language model anew, while the
+vision tower sees them once. A short buffer looks ahead in the stream; each row begins with the sample that has waited
+longest and takes of the others those that fill it best. Nothing but sample numbers is needed to go on after a stop:
+see `PackingState`.
+Axes: row, position (in a row), target (a supervised token), visual (a placeholder), frame (of all films on end),
+boundary (between conversations).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import accumulate, chain, count
 from typing import Any
 
@@ -22,22 +25,33 @@ from kangaroo.errors import ContextError
 
 @dataclass(frozen=True, kw_only=True)
 class PackingSample:
-    """A conversation ready to be packed.
+    """Conversations about the same films (or about none), ready to be packed.
 
     Attributes:
         number: Its place in the stream. Numbers grow; those of samples that could not be read are left out.
-        encoded: Ids, what the assistant says of them, and each film's number of frames.
+        conversations: Ids, what the assistant says of them, and each film's number of frames, the same in all.
         times_s: When each frame of its films was shown, in seconds of its film.
         media: What the films' pixels are made of. Packing only carries it.
     """
 
     number: int
-    encoded: Encoded
+    conversations: tuple[Encoded, ...]
     times_s: NDArray[np.float32]
     media: Any = None
 
+    def __post_init__(self) -> None:
+        assert self.conversations, f"sample {self.number} holds no conversation"
+        shown = {tuple(one.num_frames) for one in self.conversations}
+        assert len(shown) == 1, f"the conversations of sample {self.number} are not about the same films: {shown}"
+        assert sum(self.num_frames) == len(self.times_s), f"times of sample {self.number}"
+
     def __len__(self) -> int:
-        return len(self.encoded)
+        return sum(map(len, self.conversations))
+
+    @property
+    def num_frames(self) -> list[int]:
+        """Frames of each film."""
+        return self.conversations[0].num_frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,22 +76,64 @@ class PackingState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Packed:
-    """Rows full of conversations.
+class Row:
+    """A row full of conversations, as arrays: what a worker process hands over.
 
     Attributes:
-        input_ids: Conversations on end; what is left of a row is padding, a conversation of its own.
+        input_ids: Conversations on end; what is left is padding, a conversation of its own.
+        position_ids: Begin anew with each conversation.
+        lengths: Tokens of each conversation and of the padding.
+        supervised: Where a state must foretell what the assistant says next.
+        placeholders: Where feature rows of films belong.
+        feature_rows: Which of all the row's films' feature rows each of these places takes.
+        num_frames: Of each film, in order.
+        times_s: Seconds of each frame of all films in order.
+        num_tokens: Places that are not padding.
+        media: What each sample carried.
+        numbers: Each sample's number.
+        state: Where the stream goes on after this row.
+    """
+
+    input_ids: Int[np.ndarray, " position"]
+    position_ids: Int[np.ndarray, " position"]
+    lengths: tuple[int, ...]
+    supervised: Int[np.ndarray, " target"]
+    placeholders: Int[np.ndarray, " visual"]
+    feature_rows: Int[np.ndarray, " visual"]
+    num_frames: tuple[int, ...]
+    times_s: Float[np.ndarray, " frame"]
+    num_tokens: int
+    media: tuple[Any, ...]
+    numbers: tuple[int, ...]
+    state: PackingState
+
+    @property
+    def fill(self) -> float:
+        """The share of places that is not padding."""
+        return self.num_tokens / len(self.input_ids)
+
+    @property
+    def squares(self) -> int:
+        """The sum of the conversations' squared lengths, which attention's work grows with."""
+        return sum(length**2 for length in self.lengths) - (len(self.input_ids) - self.num_tokens) ** 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """Rows that pass the network together, as tensors.
+
+    Attributes:
+        input_ids: Of each row.
         position_ids: Begin anew with each conversation.
         boundaries: Where conversations begin in the rows laid end to end, and where the last ends.
         longest: Tokens of the longest conversation or padding.
         supervised: Where in the rows laid end to end a state must foretell what the assistant says next.
         targets: What it says there.
         placeholders: Where in the rows laid end to end feature rows of films belong.
+        feature_rows: Which of all films' feature rows each of these places takes.
         num_frames: Of each film, in order.
         times_s: Seconds of each frame of all films in order.
-        media: What each conversation's sample carried.
-        numbers: Each conversation's sample number.
-        state: Where to go on after these rows.
+        media: What each sample carried.
     """
 
     input_ids: Int[Tensor, "row position"]
@@ -87,27 +143,10 @@ class Packed:
     supervised: Int[Tensor, " target"]
     targets: Int[Tensor, " target"]
     placeholders: Int[Tensor, " visual"]
+    feature_rows: Int[Tensor, " visual"]
     num_frames: tuple[int, ...]
     times_s: Float[Tensor, " frame"]
-    num_tokens: int
     media: tuple[Any, ...]
-    numbers: tuple[int, ...]
-    state: PackingState
-
-    @property
-    def fill(self) -> float:
-        """The share of slots that is not padding."""
-        return self.num_tokens / self.input_ids.numel()
-
-    def pin_memory(self) -> "Packed":
-        """Return the same in page-locked memory, from where copies to a GPU overlap; torch's DataLoader calls it."""
-        tensors: dict[str, Any] = {
-            field.name: value.pin_memory()
-            for field in fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor)
-        }
-        media = tuple(each.pin_memory() if hasattr(each, "pin_memory") else each for each in self.media)
-        return replace(self, media=media, **tensors)
 
 
 def check_fits(sample: PackingSample, *, context_tokens: int) -> None:
@@ -117,10 +156,11 @@ def check_fits(sample: PackingSample, *, context_tokens: int) -> None:
         ContextError: It is longer than the context.
     """
     if len(sample) > context_tokens:
-        frames = " + ".join(map(str, sample.encoded.num_frames)) or "no"
+        frames = " + ".join(map(str, sample.num_frames)) or "no"
+        answers = sum(sum(one.assistant_mask) for one in sample.conversations)
         raise ContextError(
             f"sample {sample.number} has {len(sample)} tokens ({frames} frames of films, "
-            f"{sum(sample.encoded.assistant_mask)} tokens of answers), {len(sample) - context_tokens} more than the "
+            f"{answers} tokens of answers), {len(sample) - context_tokens} more than the "
             f"context of {context_tokens}; give it fewer frames or the stage a longer context"
         )
 
@@ -131,10 +171,9 @@ def pack(
     context_tokens: int,
     pad_id: int,
     placeholder_id: int,
-    num_rows: int = 1,
     lookahead: int = 32,
     state: PackingState = PackingState(),
-) -> Iterator[Packed]:
+) -> Iterator[Row]:
     """Yield rows as soon as enough samples are read to fill them well; when the stream ends, what is left.
 
     Args:
@@ -142,7 +181,6 @@ def pack(
         context_tokens: Length of a row.
         pad_id: What stands where no conversation is.
         placeholder_id: The token whose places feature rows take.
-        num_rows: Rows in each result; the stream's end may give fewer.
         lookahead: Samples to choose from, or more where they are so short that two rows would hold them. A higher
             number fills rows better and holds more media in memory.
         state: Where the stream stands; `samples` then come in the order of `state.numbers()`.
@@ -150,25 +188,20 @@ def pack(
     Raises:
         ContextError: A sample is longer than the context.
     """
-    assert num_rows >= 1, f"{num_rows} rows"
     assert lookahead >= 1, f"a look ahead of {lookahead} samples"
     stream, buffer, next_number = iter(samples), list[PackingSample](), state.next_number
     while True:
-        rows: list[list[PackingSample]] = []
-        while len(rows) < num_rows:
-            while _wants_more(buffer, lookahead, context_tokens) and (sample := next(stream, None)) is not None:
-                check_fits(sample, context_tokens=context_tokens)
-                buffer.append(sample)
-                next_number = max(next_number, sample.number + state.stride)
-            if not buffer:
-                break
-            chosen = choose([len(sample) for sample in buffer], context_tokens)
-            rows.append([buffer[place] for place in chosen])
-            buffer = [sample for place, sample in enumerate(buffer) if place not in set(chosen)]
-        if not rows:
+        while _wants_more(buffer, lookahead, context_tokens) and (sample := next(stream, None)) is not None:
+            check_fits(sample, context_tokens=context_tokens)
+            buffer.append(sample)
+            next_number = max(next_number, sample.number + state.stride)
+        if not buffer:
             return
+        chosen = choose([len(sample) for sample in buffer], context_tokens)
+        taken = [buffer[place] for place in chosen]
+        buffer = [sample for place, sample in enumerate(buffer) if place not in set(chosen)]
         after = replace(state, pending=tuple(sample.number for sample in buffer), next_number=next_number)
-        yield lay_out(rows, context_tokens=context_tokens, pad_id=pad_id, placeholder_id=placeholder_id, state=after)
+        yield lay_out(taken, context_tokens=context_tokens, pad_id=pad_id, placeholder_id=placeholder_id, state=after)
 
 
 def _wants_more(buffer: Sequence[PackingSample], lookahead: int, context_tokens: int) -> bool:
@@ -195,46 +228,74 @@ def choose(lengths: Sequence[int], room: int) -> list[int]:
 
 
 def lay_out(
-    rows: Sequence[Sequence[PackingSample]],
+    samples: Sequence[PackingSample],
     *,
     context_tokens: int,
     pad_id: int,
     placeholder_id: int,
     state: PackingState = PackingState(),
-) -> Packed:
-    """Return the tensors of rows whose samples are chosen."""
-    input_ids = np.full((len(rows), context_tokens), pad_id, dtype=np.int64)
-    said = np.zeros((len(rows), context_tokens), dtype=bool)
-    position_ids = np.zeros((len(rows), context_tokens), dtype=np.int64)
+) -> Row:
+    """Return the row that holds these samples."""
+    input_ids = np.full(context_tokens, pad_id, dtype=np.int64)
+    said = np.zeros(context_tokens, dtype=bool)
+    position_ids = np.zeros(context_tokens, dtype=np.int64)
     lengths: list[int] = []
-    for row, samples in enumerate(rows):
-        start = 0
-        for sample in samples:
-            end = start + len(sample)
-            input_ids[row, start:end] = sample.encoded.input_ids
+    shown: list[np.ndarray] = []
+    start = films_end = 0
+    for sample in samples:
+        films_start = films_end
+        for one in sample.conversations:
+            end = start + len(one)
+            input_ids[start:end] = one.input_ids
             # nothing comes before a conversation, so its first token is nobody's target
-            said[row, start + 1 : end] = sample.encoded.assistant_mask[1:]
-            position_ids[row, start:end] = np.arange(len(sample))
-            assert sum(sample.encoded.num_frames) == len(sample.times_s), f"times of sample {sample.number}"
-            lengths.append(len(sample))
+            said[start + 1 : end] = one.assistant_mask[1:]
+            position_ids[start:end] = np.arange(len(one))
+            films_end = films_start + int((input_ids[start:end] == placeholder_id).sum())
+            shown.append(np.arange(films_start, films_end))
+            lengths.append(len(one))
             start = end
-        if start < context_tokens:
-            position_ids[row, start:] = np.arange(context_tokens - start)
-            lengths.append(context_tokens - start)
-    in_order = [sample for samples in rows for sample in samples]
-    targets = said.reshape(-1).nonzero()[0]
+    if start < context_tokens:
+        position_ids[start:] = np.arange(context_tokens - start)
+        lengths.append(context_tokens - start)
+    return Row(
+        input_ids=input_ids,
+        position_ids=position_ids,
+        lengths=tuple(lengths),
+        supervised=said.nonzero()[0] - 1,
+        placeholders=(input_ids == placeholder_id).nonzero()[0],
+        feature_rows=np.concatenate(shown),
+        num_frames=tuple(frames for sample in samples for frames in sample.num_frames),
+        times_s=np.concatenate([sample.times_s for sample in samples]).astype(np.float32),
+        num_tokens=start,
+        media=tuple(sample.media for sample in samples),
+        numbers=tuple(sample.number for sample in samples),
+        state=state,
+    )
+
+
+def join(rows: Sequence[Row]) -> Packed:
+    """Return rows of equal length as tensors, laid end to end where one index counts over all of them."""
+    input_ids = np.stack([row.input_ids for row in rows])
+    length = input_ids.shape[1]
+    # a film's feature rows fill a sample's every conversation, so the highest index tells how many a row has
+    features = [int(row.feature_rows.max(initial=-1)) + 1 for row in rows]
+    features_before = [0, *accumulate(features)]
+    supervised = np.concatenate([row.supervised + place * length for place, row in enumerate(rows)])
+    lengths = [length for row in rows for length in row.lengths]
     return Packed(
         input_ids=torch.from_numpy(input_ids),
-        position_ids=torch.from_numpy(position_ids),
+        position_ids=torch.from_numpy(np.stack([row.position_ids for row in rows])),
         boundaries=torch.tensor([0, *accumulate(lengths)], dtype=torch.int32),
         longest=max(lengths),
-        supervised=torch.from_numpy(targets - 1),
-        targets=torch.from_numpy(input_ids.reshape(-1)[targets]),
-        placeholders=torch.from_numpy((input_ids.reshape(-1) == placeholder_id).nonzero()[0]),
-        num_frames=tuple(frames for sample in in_order for frames in sample.encoded.num_frames),
-        times_s=torch.from_numpy(np.concatenate([sample.times_s for sample in in_order]).astype(np.float32)),
-        num_tokens=sum(map(len, in_order)),
-        media=tuple(sample.media for sample in in_order),
-        numbers=tuple(sample.number for sample in in_order),
-        state=state,
+        supervised=torch.from_numpy(supervised),
+        targets=torch.from_numpy(input_ids.reshape(-1)[supervised + 1]),
+        placeholders=torch.from_numpy(
+            np.concatenate([row.placeholders + place * length for place, row in enumerate(rows)])
+        ),
+        feature_rows=torch.from_numpy(
+            np.concatenate([row.feature_rows + before for row, before in zip(rows, features_before, strict=False)])
+        ),
+        num_frames=tuple(frames for row in rows for frames in row.num_frames),
+        times_s=torch.from_numpy(np.concatenate([row.times_s for row in rows])),
+        media=tuple(medium for row in rows for medium in row.media),
     )

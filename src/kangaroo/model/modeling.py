@@ -7,7 +7,7 @@ Axes: batch, position (in the prompt), video, frame, height, width, token (featu
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from einops import rearrange, reduce
@@ -43,13 +43,7 @@ class KangarooModel(KangarooPreTrainedModel):
         super().__init__(config)
         vision_width, text_width = config.vision_config.hidden_size, config.text_config.hidden_size
         self.vision_tower = KangarooVisionTower._from_config(config.vision_config)
-        self.patchify = Patchify(
-            vision_width,
-            kernel=config.layout().kernel,
-            kind=config.patchify,
-            bias=config.patchify_bias,
-            norm=config.patchify_norm,
-        )
+        self.patchify = _patchify(config)
         self.multi_modal_projector = build_projector(vision_width, text_width, kind=config.projector_type)
         self.language_model = AutoModel.from_config(config.text_config)
         self.post_init()
@@ -65,6 +59,16 @@ class KangarooModel(KangarooPreTrainedModel):
     def set_image_size(self, image_size_px: int) -> None:
         """Move to another resolution for good: the tower's learned positions are resized and the config follows."""
         self.vision_tower.set_image_size(image_size_px)
+
+    def set_patchify(self, kind: Literal["depthwise", "average", "none"]) -> None:
+        """Fold frames and patches in another way for good; a convolution begins as the average of what it folds."""
+        self.config.patchify = kind
+        like = next(self.parameters())
+        self.patchify = _patchify(self.config).to(device=like.device, dtype=like.dtype)
+        if kind == "depthwise":
+            nn.init.constant_(self.patchify.conv.weight, 1 / self.patchify.conv.weight[0].numel())
+            if self.patchify.conv.bias is not None:
+                nn.init.zeros_(self.patchify.conv.bias)
 
     def encode_films(
         self,
@@ -355,6 +359,16 @@ class KangarooForConditionalGeneration(KangarooPreTrainedModel, GenerationMixin)
             repeated = [rows for rows in prompts for _ in range(expand_size)]
             kwargs["mm_encoder_outputs"] = {"video": BaseModelOutputWithPooling(pooler_output=repeated)}
         return input_ids, kwargs
+
+
+def _patchify(config: KangarooConfig) -> Patchify:
+    return Patchify(
+        config.vision_config.hidden_size,
+        kernel=config.layout().kernel,
+        kind=config.patchify,
+        bias=config.patchify_bias,
+        norm=config.patchify_norm,
+    )
 
 
 def _starts(lengths: Sequence[int]) -> list[tuple[int, int]]:

@@ -1,10 +1,13 @@
 """What all our networks share with transformers: how they are initialised, saved, split and served."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
 from transformers.modeling_utils import PreTrainedModel
+from transformers.utils import logging
 
 from kangaroo.model.configuration import KangarooConfig
 
@@ -30,3 +33,15 @@ class KangarooPreTrainedModel(PreTrainedModel):
         init_own_weights: Any = getattr(module, "init_own_weights", None)
         if init_own_weights is not None:
             init_own_weights()
+
+
+@contextmanager
+def without_progress_bar() -> Iterator[None]:
+    """Keep transformers' bar away while weights are read or written."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

@@ -118,7 +118,9 @@ class Scene:
 class Film:
     """Scenes that follow one another without a gap.
 
-    >>> film = draw_film(seed=1)
+    `unit_s` is the time between two frames that a viewer is taken to see: what happens lasts longer.
+
+    >>> film = make_film(seed=1)
     >>> film.states(np.array([0.0, 0.5]), num_slots=6).shape
     (2, 6, 9)
     """
@@ -128,6 +130,7 @@ class Film:
     width_px: int
     height_px: int
     fps: int
+    unit_s: float
     scenes: tuple[Scene, ...]
 
     @property

@@ -92,7 +92,6 @@ class _Asker:
 
     def __init__(self, film: Film, rng: random.Random) -> None:
         self.film, self.rng = film, rng
-        self.unit_s = film.duration_s / max(16, min(160, round(film.duration_s)))
         self.things = [(scene, index) for scene in film.scenes for index in range(len(scene.things))]
         self.looks = [scene.things[index].look for scene, index in self.things]
         self.events = [(scene, event) for scene in film.scenes for event in scene.events]
@@ -199,7 +198,7 @@ class _Asker:
     def order(self) -> Iterator[Question]:
         arrivals = sorted((scene.arrival_s(index), i) for i, (scene, index) in enumerate(self.things))
         names = [self.looks[i] for _, i in arrivals]
-        clear = [later - earlier >= 1.5 * self.unit_s for (earlier, _), (later, _) in pairwise(arrivals)]
+        clear = [later - earlier >= 1.5 * self.film.unit_s for (earlier, _), (later, _) in pairwise(arrivals)]
         if len(names) >= 2 and clear[0]:
             yield self._about_thing(Family.ORDER, "order.first", names[0], {}, subject=False)
         if len(names) >= 2 and clear[-1]:
@@ -211,7 +210,7 @@ class _Asker:
                 yield self._about_thing(Family.ORDER, "order.before", names[i], {"thing": names[i + 1].name})
         clauses = Counter(self._clause(scene, event) for scene, event in self.events)
         for (scene, event), (next_scene, following) in pairwise(self.events):
-            if clauses[self._clause(scene, event)] > 1 or following.start_s - event.start_s < 1.5 * self.unit_s:
+            if clauses[self._clause(scene, event)] > 1 or following.start_s - event.start_s < 1.5 * self.film.unit_s:
                 continue
             answer = self._clause(next_scene, following)
             others = [clause for clause in clauses if clause != self._clause(scene, event)]

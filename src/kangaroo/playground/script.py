@@ -1,8 +1,8 @@
 """Write films from a seed: who is there, what happens and when.
 
-Every event lasts long enough to be seen at the frames that the default sampler picks, so a question about it can
-be answered from what the model is shown. One look-and-action pair in eight ("the red circle blinks") is never in a
-training film; in a test film every action is such a pair.
+Every event lasts long enough to be seen at the frames that a sampler picks (the default one, or a training stage's),
+so a question about it can be answered from what the model is shown. One look-and-action pair in eight ("the red circle
+blinks") is never in a training film; in a test film every action is such a pair.
 """
 
 import math
@@ -81,6 +81,7 @@ def make_film(
     split: Split = Split.TRAIN,
     settings: FilmSettings = FilmSettings(),
     duration_s: float | None = None,
+    sampler: FrameSampler = FrameSampler(),
 ) -> Film:
     """Write the film of this seed; the same arguments always give the same film.
 
@@ -89,6 +90,7 @@ def make_film(
         split: Which look-and-action pairs it may show.
         settings: What kind of film.
         duration_s: Seconds; drawn from the settings' range, short films more often, when not given.
+        sampler: Picks the frames at which the film will be seen.
 
     Raises:
         OptionError: So long a film cannot be drawn.
@@ -99,7 +101,7 @@ def make_film(
     if duration_s is None:
         duration_s = math.exp(rng.uniform(math.log(settings.min_duration_s), math.log(settings.max_duration_s)))
     width_px, height_px = rng.choice(_SIZES_PX)
-    num_units = len(FrameSampler().wanted_times(duration_s))
+    num_units = len(sampler.wanted_times(duration_s))
     unit_s = duration_s / num_units
     scenes: list[Scene] = []
     taken: set[Look] = set()
@@ -113,6 +115,7 @@ def make_film(
         width_px=width_px,
         height_px=height_px,
         fps=rng.choice((10, 12, 15, 24)),
+        unit_s=unit_s,
         scenes=tuple(scenes),
     )
 

@@ -2,20 +2,25 @@
 
 Logits of a chunk of supervised tokens exist at a time, and are gone before the next chunk's: their gradients are
 taken at once, in the forward pass, so nothing is computed twice.
-Axes: token (supervised ones), width (of the states), word (of the vocabulary).
+Axes: token (supervised ones), width (of the states), word (of the vocabulary); see also `data.packing`.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from kangaroo.data.packing import Packed
+from kangaroo.errors import OptionError
+from kangaroo.model.layout import VisualLayout
 from kangaroo.model.modeling import KangarooForConditionalGeneration
-from kangaroo.model.packed import packed_inputs
+from kangaroo.model.packed import ContextGroup, SharedKeys, cut, gather, packed_inputs
 
 CHUNK_TOKENS = 1024
 
@@ -109,57 +114,182 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         return grad_hidden, grad_readout, None, None, None, None
 
 
-def packed_loss(
-    model: KangarooForConditionalGeneration,
-    pixels: Float[Tensor, "frame 3 height width"],
-    packed: Packed,
-    *,
-    chunk_tokens: int = CHUNK_TOKENS,
-    z_loss: float = 0.0,
-    chunk_frames: int | None = None,
-) -> SummedLoss:
-    """Return the loss of packed rows; `allow_packed_rows` has seen the model, and no step waits for the device.
+class Objective(nn.Module):
+    """The summed loss of what the assistant says in packed rows, as a module: what ranks share goes through `forward`.
+
+    >>> total = Objective(model)(pixels, packed)
+    >>> (total / num_targets_of_all_ranks).backward()
 
     Rows without a film pass a blank frame through the vision tower and give it no weight: ranks that share
-    parameters make the same calls, and every part has a gradient.
+    parameters make the same calls, and every part has a gradient. No step waits for the device.
+
+    Ranks that share rows (`context`) are given the same rows. Each reads its slice of them and returns the loss of
+    the targets that fall in it; films are shared group by group, and each rank's feature rows go to all.
 
     Args:
-        model: The network.
-        pixels: Normalised frames of all films on end, in the rows' order; none where the rows hold no film.
-        packed: The rows.
+        model: The network; `allow_packed_rows` has seen it.
         chunk_tokens: Logits of how many tokens exist at a time.
         z_loss: See `chunked_cross_entropy`.
-        chunk_frames: Frames given to the vision tower at a time; None for the config's.
+        chunk_frames: Frames given to the vision tower at a time; None for all at once, as ranks that share
+            parameters must: they call its blocks equally often.
+        context: The ranks that share rows.
     """
-    device = pixels.device
-    positions = packed.input_ids.shape[1]
-    if packed.num_frames:
-        times_s = packed.times_s.to(device, non_blocking=True)
-        features = model.model.encode_films(pixels, times_s, packed.num_frames, chunk_frames=chunk_frames)
-    else:
+
+    def __init__(
+        self,
+        model: KangarooForConditionalGeneration,
+        *,
+        chunk_tokens: int = CHUNK_TOKENS,
+        z_loss: float = 0.0,
+        chunk_frames: int | None = None,
+        context: ContextGroup | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.chunk_tokens = chunk_tokens
+        self.z_loss = z_loss
+        self.chunk_frames = chunk_frames
+        self.context = context
+
+    def forward(self, pixels: Float[Tensor, "frame 3 height width"], packed: Packed) -> Float[Tensor, ""]:
+        """Return the sum of the losses of the rows' `packed.targets`.
+
+        Args:
+            pixels: Normalised frames of all films on end, in the rows' order; none where the rows hold no film.
+            packed: The rows.
+
+        Raises:
+            OptionError: The ranks that share rows do not divide the rows' length.
+        """
+        hidden, targets = self._supervised(pixels, packed, self.context)
+        readout = self.model.lm_head.weight
+        return chunked_cross_entropy(hidden, readout, targets, chunk_tokens=self.chunk_tokens, z_loss=self.z_loss).total
+
+    @torch.no_grad()
+    def predict(self, pixels: Float[Tensor, "frame 3 height width"], packed: Packed) -> Int[Tensor, " target"]:
+        """Return the likeliest word in the place of each of `packed.targets`; every rank reads its rows whole."""
+        hidden, _ = self._supervised(pixels, packed, None)
+        readout = self.model.lm_head.weight
+        return torch.cat(
+            [(states.to(readout.dtype) @ readout.T).argmax(dim=1) for states in hidden.split(self.chunk_tokens)]
+        )
+
+    def _supervised(
+        self, pixels: Tensor, packed: Packed, context: ContextGroup | None
+    ) -> tuple[Float[Tensor, "token width"], Int[Tensor, " token"]]:
+        """Return the states that foretell this rank's targets, and the targets."""
+        device = pixels.device
+        features = self._features(pixels, packed, context)
+        keys = None
+        if context is not None:
+            packed, keys = slice_rows(packed, context)
+            keys = keys._replace(
+                places=keys.places.to(device, non_blocking=True),
+                boundaries=keys.boundaries.to(device, non_blocking=True),
+            )
+        positions = packed.input_ids.shape[1]
+        embeds = self.model.get_input_embeddings()(packed.input_ids.to(device, non_blocking=True))
+        embeds = rearrange(embeds, "row position width -> (row position) width")
+        if packed.num_frames:
+            shown = features[packed.feature_rows.to(device, non_blocking=True)]
+            embeds = embeds.index_copy(0, packed.placeholders.to(device, non_blocking=True), shown.to(embeds.dtype))
+        else:
+            embeds = embeds + 0.0 * features.sum().to(embeds.dtype)
+        hidden = self.model.model.language_model(
+            inputs_embeds=rearrange(embeds, "(row position) width -> row position width", position=positions),
+            **packed_inputs(
+                packed.boundaries.to(device, non_blocking=True),
+                packed.position_ids.to(device, non_blocking=True),
+                longest=packed.longest,
+                keys=keys,
+            ),
+        ).last_hidden_state
+        hidden = rearrange(hidden, "row position width -> (row position) width")
+        places = packed.supervised.to(device, non_blocking=True)
+        return hidden[places], packed.targets.to(device, non_blocking=True)
+
+    def _features(self, pixels: Tensor, packed: Packed, context: ContextGroup | None) -> Float[Tensor, "visual width"]:
+        """Return the feature rows of all films, or those of a blank frame where there is none."""
+        if not packed.num_frames:
+            return self._encode_blank(pixels)
+        times_s = packed.times_s.to(pixels.device, non_blocking=True)
+        if context is None:
+            return self._encode(pixels, times_s, packed.num_frames)
+        layout = self.model.config.layout(image_size_px=pixels.shape[-1])
+        num_groups = sum(map(layout.num_groups, packed.num_frames))
+        each = -(-num_groups // context.size)
+        first = context.rank * each
+        mine = frames_of_groups(packed.num_frames, range(first, min(first + each, num_groups)), layout)
+        if mine:
+            shown = torch.cat([pixels[piece.start : piece.stop] for piece in mine])
+            when_s = torch.cat([times_s[piece.start : piece.stop] for piece in mine])
+            features = self._encode(shown, when_s, [len(piece) for piece in mine])
+        else:
+            features = self._encode_blank(pixels)
+        # only the last ranks have room left, so what fills it comes after all rows
+        room = each * layout.tokens_per_group - len(features)
+        return gather(F.pad(features, (0, 0, 0, room)), context)[: num_groups * layout.tokens_per_group]
+
+    def _encode(self, pixels: Tensor, times_s: Tensor, num_frames: Sequence[int]) -> Tensor:
+        at_once = self.chunk_frames or len(pixels) + len(num_frames) * self.model.config.layout().kernel[0]
+        return self.model.model.encode_films(pixels, times_s, num_frames, chunk_frames=at_once)
+
+    def _encode_blank(self, pixels: Tensor) -> Tensor:
         blank = pixels.new_zeros(1, *pixels.shape[1:])
-        features = model.model.encode_films(blank, blank.new_zeros(1, dtype=torch.float32), [1])
-    embeds = model.get_input_embeddings()(packed.input_ids.to(device, non_blocking=True))
-    embeds = rearrange(embeds, "row position width -> (row position) width")
-    if packed.num_frames:
-        places = packed.placeholders.to(device, non_blocking=True)
-        assert len(places) == len(features), f"{len(places)} placeholders, {len(features)} feature rows"
-        embeds = embeds.index_copy(0, places, features.to(embeds.dtype))
-    else:
-        embeds = embeds + 0.0 * features.sum().to(embeds.dtype)
-    hidden = model.model.language_model(
-        inputs_embeds=rearrange(embeds, "(row position) width -> row position width", position=positions),
-        **packed_inputs(
-            packed.boundaries.to(device, non_blocking=True),
-            packed.position_ids.to(device, non_blocking=True),
-            longest=packed.longest,
-        ),
-    ).last_hidden_state
-    hidden = rearrange(hidden, "row position width -> (row position) width")
-    return chunked_cross_entropy(
-        hidden[packed.supervised.to(device, non_blocking=True)],
-        model.lm_head.weight,
-        packed.targets.to(device, non_blocking=True),
-        chunk_tokens=chunk_tokens,
-        z_loss=z_loss,
+        return self._encode(blank, blank.new_zeros(1, dtype=torch.float32), [1])
+
+
+def slice_rows(packed: Packed, context: ContextGroup) -> tuple[Packed, SharedKeys]:
+    """Return the rows' positions that a rank of the group holds, with all films, and the keys that they attend to.
+
+    Raises:
+        OptionError: The ranks do not divide the rows' length.
+    """
+    num_rows, num_positions = packed.input_ids.shape
+    if num_positions % context.size:
+        raise OptionError(
+            f"rows of {num_positions} tokens cannot be shared evenly by {context.size} ranks; give the stage a "
+            "context that context_parallel divides"
+        )
+    length = num_positions // context.size
+    start = context.rank * length
+    cutting = cut(packed.boundaries, num_rows=num_rows, num_positions=num_positions, context=context)
+
+    def is_here(places: Tensor) -> Tensor:
+        return places % num_positions // length == context.rank
+
+    def moved(places: Tensor) -> Tensor:
+        return places // num_positions * length + places % num_positions - start
+
+    said, shown = is_here(packed.supervised), is_here(packed.placeholders)
+    mine = replace(
+        packed,
+        input_ids=packed.input_ids[:, start : start + length],
+        position_ids=packed.position_ids[:, start : start + length],
+        boundaries=cutting.boundaries,
+        longest=cutting.longest,
+        supervised=moved(packed.supervised[said]),
+        targets=packed.targets[said],
+        placeholders=moved(packed.placeholders[shown]),
+        feature_rows=packed.feature_rows[shown],
     )
+    return mine, cutting.keys
+
+
+def frames_of_groups(num_frames: Sequence[int], groups: range, layout: VisualLayout) -> list[range]:
+    """Return, film by film, the frames that fill these groups: encoded alone they give the groups' feature rows.
+
+    Args:
+        num_frames: Of each film.
+        groups: Numbered over all films on end.
+        layout: Says which frames share a group.
+    """
+    folded = layout.kernel[0]
+    pieces, films_groups, films_frames = [], 0, 0
+    for count in num_frames:
+        num_groups = layout.num_groups(count)
+        first, last = max(groups.start - films_groups, 0), min(groups.stop - films_groups, num_groups)
+        if first < last:
+            pieces.append(range(films_frames + first * folded, films_frames + min(last * folded, count)))
+        films_groups, films_frames = films_groups + num_groups, films_frames + count
+    return pieces

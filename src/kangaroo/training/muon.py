@@ -1,16 +1,19 @@
 """Muon for many small matrices: all of one shape step together.
 
 torch's own steps matrix by matrix, which for a network of joey's size spends longer on launching kernels than on
-computing. Same mathematics, checked against torch's in the tests. Axes: matrix, row, column.
+computing. Same mathematics, checked against torch's in the tests. Matrices that several GPUs share are gathered to be
+made orthogonal, by every GPU for itself. Axes: matrix, row, column.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, Replicate
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ROUNDS = 5
@@ -24,7 +27,12 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, matrices: Iterable[nn.Parameter], *, lr: float, weight_decay: float = 0.1, momentum: float = 0.95
+        self,
+        matrices: Iterable[nn.Parameter] | Iterable[dict[str, Any]],
+        *,
+        lr: float,
+        weight_decay: float = 0.1,
+        momentum: float = 0.95,
     ) -> None:
         super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
@@ -41,17 +49,43 @@ class Muon(torch.optim.Optimizer):
                 self._step(weights, group["lr"], group["weight_decay"], group["momentum"])
 
     def _step(self, weights: list[Tensor], lr: float, weight_decay: float, momentum: float) -> None:
-        grads = [weight.grad for weight in weights if weight.grad is not None]
         for weight in weights:
             if not self.state[weight]:
                 self.state[weight]["momentum"] = torch.zeros_like(weight)
-        buffers = [self.state[weight]["momentum"] for weight in weights]
+        grads = [_local(weight.grad) for weight in weights if weight.grad is not None]
+        buffers = [_local(self.state[weight]["momentum"]) for weight in weights]
         torch._foreach_lerp_(buffers, grads, 1 - momentum)
-        ahead = torch.stack(torch._foreach_lerp(grads, buffers, momentum))
-        update = orthogonalised(ahead).to(weights[0].dtype)
-        size = 0.2 * math.sqrt(max(update.shape[-2:]))
-        torch._foreach_mul_(weights, 1 - lr * weight_decay)
-        torch._foreach_add_(weights, list(update.unbind()), alpha=-lr * size)
+        ahead = torch._foreach_lerp(grads, buffers, momentum)
+        whole = torch.stack([_gathered(one, weight) for one, weight in zip(ahead, weights, strict=True)])
+        updates = orthogonalised(whole).to(whole.dtype).unbind()
+        size = 0.2 * math.sqrt(max(whole.shape[-2:]))
+        local = [_local(weight) for weight in weights]
+        torch._foreach_mul_(local, 1 - lr * weight_decay)
+        shares = [_share(update, weight) for update, weight in zip(updates, weights, strict=True)]
+        torch._foreach_add_(local, shares, alpha=-lr * size)
+
+
+def _local(tensor: Tensor) -> Tensor:
+    """Return what this process holds of a tensor, in place."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def _gathered(local: Tensor, like: Tensor) -> Tensor:
+    """Return the whole of what is shared as `like` is."""
+    if not isinstance(like, DTensor) or like.device_mesh.size() == 1:
+        return local
+    mesh, placements = like.device_mesh, like.placements
+    shared = DTensor.from_local(local, mesh, placements, run_check=False, shape=like.shape, stride=like.stride())
+    return shared.full_tensor()
+
+
+def _share(whole: Tensor, like: Tensor) -> Tensor:
+    """Return this process's share of what every process holds whole."""
+    if not isinstance(like, DTensor) or like.device_mesh.size() == 1:
+        return whole
+    everywhere = [Replicate()] * like.device_mesh.ndim
+    spread = DTensor.from_local(whole, like.device_mesh, everywhere, run_check=False)
+    return spread.redistribute(placements=like.placements).to_local()
 
 
 def orthogonalised(matrices: Float[Tensor, "matrix row column"]) -> Float[Tensor, "matrix row column"]:

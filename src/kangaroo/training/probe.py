@@ -9,21 +9,24 @@ from collections import defaultdict
 
 import torch
 
-from kangaroo.model.modeling import KangarooForConditionalGeneration
+from kangaroo.data.packing import join, lay_out
+from kangaroo.dialogue.encoding import Encoder
+from kangaroo.dialogue.tokenizer import ChatToken
+from kangaroo.model.layout import VisualToken
 from kangaroo.playground.film import Film
 from kangaroo.playground.questions import CHOICE_FAMILIES, questions
 from kangaroo.playground.rounds import LETTERS, Round, in_words, options_for, with_options
 from kangaroo.playground.script import Split, make_film
 from kangaroo.playground.vocabulary import Language
 from kangaroo.playground.wording import LETTER_ONLY, unheard
-from kangaroo.training.batches import Painter, PlaygroundBatches
-from kangaroo.training.loop import last_states
+from kangaroo.training.curriculum import Drawn, Stage
+from kangaroo.training.drawn import DrawnFilms
+from kangaroo.training.loss import Objective
+from kangaroo.training.painter import Painter
 
 
-def lettered_rounds(seed: int, duration_s: float, language: Language) -> list[Round]:
-    """Return one lettered round in unheard words for each family that a test film of this seed can answer."""
-    rng = random.Random(f"probe {seed}")
-    film = make_film(seed, split=Split.TEST, duration_s=duration_s)
+def lettered_rounds(film: Film, rng: random.Random, language: Language) -> list[Round]:
+    """Return one lettered round in unheard words for each family that a film can answer."""
     found = questions(film, rng)
     rng.shuffle(found)
     rounds = []
@@ -40,39 +43,35 @@ def lettered_rounds(seed: int, duration_s: float, language: Language) -> list[Ro
 
 @torch.no_grad()
 def probe(
-    model: KangarooForConditionalGeneration,
-    batches: PlaygroundBatches,
-    painter: Painter,
-    *,
-    num_frames: int,
-    num_films: int,
+    objective: Objective, encoder: Encoder, stage: Stage, painter: Painter, *, num_films: int
 ) -> dict[str, float]:
-    """Return the share right per family, over all of them (`mean`), and per language."""
-    device = next(model.parameters()).device
+    """Return the share right per family, over all of them (`mean`), and per language.
+
+    Films are as long as the stage's longest drawn ones.
+    """
+    drawn = max((one for one in stage.data if isinstance(one, Drawn)), key=lambda one: one.most_s)
+    # each family's question is a conversation of its own
+    room = len(CHOICE_FAMILIES) * stage.context_tokens
+    films = DrawnFilms(drawn, stage.sampler, encoder, context_tokens=room)
     right: dict[str, list[bool]] = defaultdict(list)
-    least_s = batches.stage.films.min_duration_s if num_frames == 16 else num_frames - 0.4
-    for start in range(0, num_films, 32):
-        seeds = range(start, min(start + 32, num_films))
-        films: list[Film] = []
-        rows: list[tuple[int, Round]] = []
-        for seed in seeds:
-            duration_s = random.Random(seed).uniform(least_s, num_frames + 0.4)
-            film = make_film(seed, split=Split.TEST, duration_s=duration_s)
-            language = tuple(Language)[seed % 2]
-            for one in lettered_rounds(seed, duration_s, language):
-                rows.append((len(films), one))
-            films.append(film)
-        batch = batches.collate(films, [(film, [one]) for film, one in rows], num_frames)
-        pixels = painter.normalise(painter.draw(batch)).float()
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            hidden = last_states(model, pixels, batch)
-            each = torch.arange(len(rows))
-            speaker, position = batch.spoken
-            letter = position[torch.searchsorted(speaker, each)]  # what the assistant says first
-            states = hidden[each.to(device), letter.to(device) - 1]
-            predicted = model.lm_head(states).argmax(dim=-1).cpu()
-        expected = batch.input_ids[each, letter]
-        for (_, one), hit in zip(rows, (predicted == expected).tolist(), strict=True):
+    for seed in range(num_films):
+        duration_s = random.Random(seed).uniform(drawn.least_s, drawn.most_s)
+        film = make_film(seed, split=Split.TEST, duration_s=duration_s, sampler=stage.sampler, settings=drawn.films)
+        rounds = lettered_rounds(film, random.Random(f"probe {seed}"), tuple(Language)[seed % 2])
+        sample = films.about(film, [[one] for one in rounds], number=0)
+        ids = encoder.ids
+        row = lay_out(
+            [sample],
+            context_tokens=len(sample),
+            pad_id=ids[ChatToken.END_OF_TEXT],
+            placeholder_id=ids[VisualToken.PATCH],
+        )
+        packed = join([row])
+        predicted = objective.predict(painter.paint(packed.media, seed=None), packed)
+        # of each answer the letter is said first, then its end
+        hits = (predicted == packed.targets.to(predicted.device))[::2].tolist()
+        assert len(hits) == len(sample.conversations), f"{len(hits)} letters of {len(sample.conversations)} answers"
+        for one, hit in zip(rounds, hits, strict=True):
             right[one.family].append(hit)
             right[f"language {one.language}"].append(hit)
     shares = {name: sum(hits) / len(hits) for name, hits in sorted(right.items())}

@@ -1,59 +1,130 @@
 """What a machine fixes of a training run, read from a small TOML file. Imports without torch."""
 
 import difflib
+import re
 import tomllib
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
 from pathlib import Path
+from typing import Any, get_type_hints
 
 from kangaroo.errors import OptionError
-from kangaroo.training.curriculum import CURRICULA
+from kangaroo.training.curriculum import CURRICULA, Records, Stage
 
-_TEXTS = ("out", "curriculum", "start", "device")
-_FRACTIONS = ("minutes",)
+
+class Recompute(StrEnum):
+    """What of a block's forward pass the backward pass does again, rather than keep it in memory.
+
+    SELECTIVE keeps what matrix products and attention gave and computes again what is cheap; FULL keeps the block's
+    input alone.
+    """
+
+    NONE = "none"
+    SELECTIVE = "selective"
+    FULL = "full"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Which curriculum, where to write, on what, for how long.
+    """Which curriculum, on what data, where to write, on what machine.
 
     Attributes:
         out: The run folder; a run that stands there goes on.
         curriculum: A name of `CURRICULA`.
         start: A model's folder to start from: its weights and tokenizer; None starts at random.
+        data: Paths of records by the names that the curriculum calls them.
+        samples: How many samples each stage sees, instead of the curriculum's own number.
+        rows: Packed rows in one step over all GPUs, likewise.
         device: Where to train.
-        workers: Processes that draw films.
-        seed: Of weights and films.
+        workers: Processes that read, draw and pack.
+        lookahead: Samples that each row chooses among; more fill rows better and hold more films in memory.
+        rows_per_pass: Packed rows that pass a GPU together; a step's other rows follow, gradients added up.
+        recompute: What the backward pass computes again.
+        context_gpus: GPUs that share each row, for rows longer than one GPU holds.
+        lora_rank: Above 0 the language model's matrices stay and low-rank additions train instead.
+        seed: Of weights, order and films.
         minutes: Stop, saved, after so long; None runs to the end.
         log_every: Steps between lines of metrics.
-        probe_every: Steps between probes.
-        save_every: Steps between saved states.
+        save_every: Steps between checkpoints.
+        probe_every: Steps between probes on playground films; 0 never probes.
         probe_films: Films of a probe.
+        gpus: How many GPUs `--dry-run` reckons with.
+        gpu_teraflops: Matrix products of one of them in a second, in 10^12 operations, for `--dry-run`.
+        utilisation: Share of that which training reaches, for `--dry-run`.
     """
 
     out: Path
     curriculum: str = "joey"
     start: Path | None = None
+    data: Mapping[str, Path] = field(default_factory=dict)
+    samples: int | None = None
+    rows: int | None = None
     device: str = "cuda"
     workers: int = 8
+    lookahead: int = 32
+    rows_per_pass: int = 1
+    recompute: Recompute = Recompute.NONE
+    context_gpus: int = 1
+    lora_rank: int = 0
     seed: int = 0
     minutes: float | None = None
     log_every: int = 50
-    probe_every: int = 500
     save_every: int = 500
+    probe_every: int = 0
     probe_films: int = 96
+    gpus: int = 8
+    gpu_teraflops: float = 750.0
+    utilisation: float = 0.5
 
     def __post_init__(self) -> None:
         if self.curriculum not in CURRICULA:
             raise OptionError(f"no curriculum is called {self.curriculum!r}; known: {', '.join(CURRICULA)}")
-        if self.workers < 0:
-            raise OptionError(f"workers is {self.workers}; give 0 (draw in the training process) or more")
-        for name in ("log_every", "probe_every", "save_every", "probe_films"):
+        for name in ("workers", "lora_rank", "probe_every"):
+            if getattr(self, name) < 0:
+                raise OptionError(f"{name} is {getattr(self, name)}; give 0 or more")
+        for name in ("lookahead", "rows_per_pass", "context_gpus", "log_every", "save_every", "probe_films", "gpus"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} is {getattr(self, name)}; give 1 or more")
+        for name in ("samples", "rows"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise OptionError(f"{name} is {value}; give 1 or more, or leave it out")
+        if not 0 < self.utilisation <= 1:
+            raise OptionError(f"utilisation is {self.utilisation:g}; give a share above 0, at most 1")
+        known = {one.name for stage in self.stages for one in stage.data if isinstance(one, Records)}
+        for name in self.data:
+            if name not in known:
+                raise OptionError(f"[data] {_unknown(name, sorted(known), f'the curriculum {self.curriculum!r}')}")
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The curriculum's stages, as this recipe changes them."""
+        changes = {name: value for name in ("samples", "rows") if (value := getattr(self, name)) is not None}
+        return tuple(replace(stage, **changes) for stage in CURRICULA[self.curriculum])
+
+    @property
+    def machine(self) -> str:
+        """What `--dry-run` reckons with, in words."""
+        return f"{self.gpus} GPUs of {self.gpu_teraflops:g} TFLOP/s, used at {self.utilisation:.0%}"
+
+    def span(self, stages: str | None) -> tuple[int, int]:
+        """Return numbers of the first and last stage that `3` or `3-5` names; all for None.
+
+        Raises:
+            OptionError: There are no such stages.
+        """
+        most = len(self.stages)
+        if stages is None:
+            return 1, most
+        found = re.fullmatch(r"(\d+)(?:-(\d+))?", stages, re.ASCII)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
+        if not 1 <= first <= last <= most:
+            raise OptionError(f"--stages {stages} names none of stages 1-{most}; give one, such as 3, or a span, 3-5")
+        return first, last
 
     @classmethod
     def read(cls, path: Path) -> "Recipe":
-        """Read a recipe; relative folders in it count from where the command runs.
+        """Read a recipe; relative paths in it count from where the command runs.
 
         Raises:
             OptionError: The file is missing or no TOML, a key is unknown or missing, or a value has the wrong kind.
@@ -64,23 +135,41 @@ class Recipe:
             raise OptionError(f"{path}: no such recipe; recipes/ holds examples") from None
         except (OSError, ValueError) as error:
             raise OptionError(f"{path}: not a recipe ({error})") from None
+        kinds = get_type_hints(cls)
         known = [field.name for field in fields(cls)]
-        for name, value in values.items():
+        for name in values:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-                raise OptionError(f"{path}: no key is called {name!r}; did you mean {near[0]!r}?")
-            kind, called = _kind(name)
-            if isinstance(value, bool) or not isinstance(value, kind):
-                raise OptionError(f"{path}: {name} = {value!r} is not {called}")
+                raise OptionError(f"{path}: {_unknown(name, known, 'a recipe')}")
         if "out" not in values:
             raise OptionError(f"{path}: out is missing; name the folder that the run writes to")
-        for name in ("out", "start"):
-            if name in values:
-                values[name] = Path(values[name])
-        return cls(**values)
+        try:
+            return cls(**{name: _read(name, value, kinds[name]) for name, value in values.items()})
+        except OptionError as error:
+            raise OptionError(f"{path}: {error}") from None
 
 
-def _kind(name: str) -> tuple[type | tuple[type, ...], str]:
-    if name in _TEXTS:
-        return str, "text in quotes"
-    return ((int, float), "a number") if name in _FRACTIONS else (int, "a whole number")
+def _unknown(name: str, known: list[str], where: str) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    return f"{where} has no {name!r}; " + (f"did you mean {near[0]!r}?" if near else "it takes no such names")
+
+
+def _read(name: str, value: Any, kind: Any) -> Any:
+    """Return a TOML value in the type of its field."""
+    if kind in (Path, Path | None) and isinstance(value, str):
+        return Path(value)
+    if name == "data" and isinstance(value, dict) and all(isinstance(path, str) for path in value.values()):
+        return {key: Path(path) for key, path in value.items()}
+    if kind is Recompute and value in list(Recompute):
+        return Recompute(value)
+    if kind is str and isinstance(value, str):
+        return value
+    if kind in (int, int | None) and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if kind in (float, float | None) and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    wanted = {int: "a whole number", int | None: "a whole number", Recompute: f"one of {', '.join(Recompute)}"}.get(
+        kind
+    )
+    if wanted is None:
+        wanted = "a number" if kind in (float, float | None) else "text in quotes"
+    raise OptionError(f"{name} = {value!r} is not {'a table of paths' if name == 'data' else wanted}")

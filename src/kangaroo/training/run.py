@@ -1,169 +1,214 @@
-"""A whole run: stages in order, saved and resumed, logged as it goes, cut into slices where a machine is lent.
+"""A whole run: stages in order, each from the folder that the one before left, saved and resumed wherever it stops.
 
-A run folder holds `state.pt` (everything needed to go on), `metrics.jsonl`, and after each stage a folder that
-`kangaroo chat --model` opens.
+A run folder holds, for each stage, a folder that `kangaroo chat --model` opens (there once the stage is done) and,
+until then, its checkpoints; and for the whole run `metrics.jsonl`, TensorBoard's files and `loss.png`.
 """
 
-import json
 import logging
-import os
+import shutil
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import distributed
 
+from kangaroo.data.packing import PackingState
+from kangaroo.data.quarantine import Quarantine
+from kangaroo.data.sources import RecordSource, open_source
 from kangaroo.dialogue.encoding import Encoder
 from kangaroo.dialogue.processor import KangarooProcessor
 from kangaroo.errors import OptionError
 from kangaroo.model.modeling import KangarooForConditionalGeneration
-from kangaroo.training.batches import Painter, PlaygroundBatches, loader
-from kangaroo.training.curriculum import CURRICULA, Stage
-from kangaroo.training.loop import make_optimizers, train_stage
+from kangaroo.model.packed import allow_packed_rows
+from kangaroo.training.checkpoint import CheckpointWriter, latest, load, read_progress
+from kangaroo.training.curriculum import Records, Stage
+from kangaroo.training.estimate import Estimate, estimate
+from kangaroo.training.export import export, notes_on
+from kangaroo.training.feed import Feed, check_films_fit, feed_rows, fresh_states
+from kangaroo.training.journal import Journal
+from kangaroo.training.loop import Progress, Step, train_stage
+from kangaroo.training.lora import add_lora, merged
+from kangaroo.training.loss import Objective
+from kangaroo.training.optimizers import freeze, make_optimizers
+from kangaroo.training.painter import Painter
+from kangaroo.training.parallel import World, compile_blocks, gather_weights, recompute, shard
 from kangaroo.training.probe import probe
 from kangaroo.training.recipe import Recipe
-from kangaroo.training.start import at_random, from_folder, make_tokenizer
+from kangaroo.training.start import adapted, at_random, from_folder, start_config
 
 logger = logging.getLogger(__name__)
 
 
 class Run:
-    """One run on one machine. `go` trains until the end or until the recipe's minutes are over."""
+    """One run on one machine or many. `go` trains until the end or until the recipe's minutes are over.
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self.stages: tuple[Stage, ...] = CURRICULA[recipe.curriculum]
-        if recipe.device.startswith("cuda") and not torch.cuda.is_available():
-            raise OptionError("the recipe says device = 'cuda' but torch sees no GPU; write device = 'cpu'")
-        recipe.out.mkdir(parents=True, exist_ok=True)
-        if recipe.start is None:
-            self.model, self.processor = at_random(recipe.curriculum, make_tokenizer(), seed=recipe.seed)
-        else:
-            self.model, self.processor = from_folder(recipe.start)
-        self.model.to(recipe.device)
-        self.optimizers = make_optimizers(self.model)
-        self.painter = Painter(torch.device(recipe.device), seed=recipe.seed)
-        self.stage, self.step = 0, 0
-        if self._state.exists():
-            self._resume()
-        if recipe.device.startswith("cuda"):
-            _compile(self.model)
+    Args:
+        recipe: What to do.
+        world: The processes that train together.
+        stages: Numbers of the first and the last stage to train (`Recipe.span`).
+        watch: Is told of every step: a progress bar.
+
+    Raises:
+        OptionError: A stage cannot be trained with this recipe, or data is missing.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        world: World,
+        *,
+        stages: tuple[int, int],
+        watch: Callable[[Stage, Step], None] = lambda _stage, _step: None,
+    ) -> None:
+        self.recipe, self.world, self.watch = recipe, world, watch
+        self.first, self.last = stages
+        self.sources = self._open_sources()
+        for stage in recipe.stages[self.first - 1 : self.last]:
+            if stage.rows % world.data_size:
+                raise OptionError(
+                    f"stage {stage.name} has {stage.rows} rows in a step, which {world.data_size} GPUs cannot share "
+                    "evenly; use a number that divides it"
+                )
 
     def go(self) -> bool:
-        """Train; return whether the whole curriculum is done."""
+        """Train; return whether all wanted stages are done."""
+        self.recipe.out.mkdir(parents=True, exist_ok=True)
         self.started = time.monotonic()
-        while self.stage < len(self.stages):
-            stage = self.stages[self.stage]
-            if not self._train(stage):
-                self.save()
-                return False
-            self.stage, self.step = self.stage + 1, 0
-            self.save()
-            export(self.model, self.processor, self.recipe.out / f"{self.stage}-{stage.name}")
+        with Journal(self.recipe.out, is_writer=self.world.rank == 0) as self.journal:
+            for number in range(self.first, self.last + 1):
+                if not self.folder(number).is_dir() and not self._train(number):
+                    return False
+                if self.world.rank == 0:
+                    # also those of a run that was killed between a stage's end and this
+                    shutil.rmtree(self._checkpoints(number), ignore_errors=True)
         return True
 
-    def _train(self, stage: Stage) -> bool:
-        encoder = Encoder(self.processor.tokenizer, self.model.config.layout(image_size_px=stage.image_size_px))
-        batches = PlaygroundBatches(stage, encoder, seed=self.recipe.seed, first_step=self.step)
-        steps = train_stage(
-            self.model,
-            self.optimizers,
-            loader(batches, num_workers=self.recipe.workers),
-            self.painter,
-            stage,
-            first_step=self.step,
-            is_first=self.stage == 0,
+    def folder(self, number: int) -> Path:
+        """Return where a stage's model goes when it is done."""
+        return self.recipe.out / f"{number}-{self.recipe.stages[number - 1].name}"
+
+    def _checkpoints(self, number: int) -> Path:
+        folder = self.folder(number)
+        return folder.with_name(f"{folder.name}.checkpoints")
+
+    def _train(self, number: int) -> bool:
+        stage, world, recipe = self.recipe.stages[number - 1], self.world, self.recipe
+        model, processor = self._begin(number)
+        model, processor = adapted(model, processor, stage)
+        feed = Feed(stage, self.sources, processor.encoder, seed=recipe.seed)
+        freeze(model, stage)
+        if recipe.lora_rank:
+            add_lora(model, rank=recipe.lora_rank)
+        allow_packed_rows(model)
+        objective = Objective(model, context=world.context)
+        recompute(model, recipe.recompute)
+        on_gpu = world.device.type == "cuda"
+        if on_gpu:
+            compile_blocks(model)
+        shard(objective, world, compute_dtype=torch.bfloat16 if on_gpu else torch.float32)
+        optimizers = make_optimizers(model, stage)
+        checkpoints = CheckpointWriter(self._checkpoints(number), world)
+        progress = Progress(streams=fresh_states(stage))
+        if (newest := latest(self._checkpoints(number))) is not None:
+            load(newest, model, optimizers)
+            progress = Progress.from_dict(read_progress(newest))
+            logger.info("stage %s goes on at step %d", stage.name, progress.step)
+        progress.streams = progress.streams[world.data_rank :: world.data_size]
+        rows = feed_rows(
+            feed,
+            progress.streams,
+            Quarantine(recipe.out / f"quarantine-{world.rank}.jsonl"),
+            workers=recipe.workers,
+            lookahead=recipe.lookahead,
         )
-        films, tokens, since = 0, 0, time.monotonic()
+        painter = Painter(world.device, image_size_px=stage.image_size_px)
+        steps = train_stage(
+            objective,
+            optimizers,
+            rows,
+            painter,
+            stage,
+            progress,
+            world,
+            rows_per_pass=recipe.rows_per_pass,
+            seed=recipe.seed,
+        )
+        self.journal.begin(model, stage, num_gpus=world.size)
         for step in steps:
-            self.step = step.number + 1
-            films, tokens = films + step.num_films, tokens + step.num_tokens
-            if self.step % self.recipe.log_every == 0 or self.step == stage.steps:
-                seconds = time.monotonic() - since
-                self._log(
-                    stage=stage.name,
-                    step=self.step,
-                    loss=round(step.loss.item(), 4),
-                    grad_norm=round(step.grad_norm.item(), 3),
-                    learning_rate=step.learning_rate,
-                    films_per_s=round(films / seconds, 1),
-                    tokens_per_s=round(tokens / seconds),
-                )
-                films, tokens, since = 0, 0, time.monotonic()
-            if self.step % self.recipe.probe_every == 0 or self.step == stage.steps:
-                self._probe(batches)
-                since = time.monotonic()
-            if self.step % self.recipe.save_every == 0:
-                self.save()
-            if self._over():
+            done = step.samples >= stage.samples
+            self.journal.saw(step)
+            if step.number % recipe.log_every == 0 or done:
+                self.journal.step(step)
+            self.watch(stage, step)
+            if recipe.probe_every and (step.number % recipe.probe_every == 0 or done):
+                shares = probe(objective, processor.encoder, stage, painter, num_films=recipe.probe_films)
+                self.journal.probe(step, shares)
+            over = self._over()
+            if not done and (over or step.number % recipe.save_every == 0):
+                whole = replace(progress, streams=_in_turn(progress.streams, world))
+                checkpoints.save(step.number, model, optimizers, progress=whole.to_dict())
+            if over and not done:
+                checkpoints.wait()
                 return False
+        checkpoints.wait()
+        weights = gather_weights(model, world)
+        if world.rank == 0:
+            notes = notes_on(recipe, stage, feed.mixture.manifest(), world_size=world.size)
+            weights = merged(model, weights) if recipe.lora_rank else weights
+            export(model, processor, self.folder(number), weights=weights, notes=notes)
+        distributed.barrier()  # nobody looks for the folder before it is there
         return True
-
-    def _probe(self, batches: PlaygroundBatches) -> None:
-        self.model.eval()
-        frames = max(count for count, _ in batches.stage.frames if count <= 64)
-        for num_frames in sorted({16, frames}):
-            shares = probe(self.model, batches, self.painter, num_frames=num_frames, num_films=self.recipe.probe_films)
-            self._log(
-                stage=batches.stage.name,
-                step=self.step,
-                probe_frames=num_frames,
-                **{name: round(share, 3) for name, share in shares.items()},
-            )
-        self.model.train()
 
     def _over(self) -> bool:
-        return self.recipe.minutes is not None and time.monotonic() - self.started > 60 * self.recipe.minutes
+        """Whether the minutes are over by the first rank's clock: all must stop at the same step."""
+        if self.recipe.minutes is None:
+            return False
+        over = time.monotonic() - self.started > 60 * self.recipe.minutes
+        return bool(self.world.sum(torch.tensor(int(over and self.world.rank == 0))))
 
-    def _log(self, **metrics: object) -> None:
-        with (self.recipe.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(metrics) + "\n")
-        logger.info("%s", " ".join(f"{name}={value}" for name, value in metrics.items()))
+    def _begin(self, number: int) -> tuple[KangarooForConditionalGeneration, KangarooProcessor]:
+        before = self.folder(number - 1) if number > 1 else None
+        if before is not None and before.is_dir():
+            return from_folder(before)
+        if self.recipe.start is not None:
+            return from_folder(self.recipe.start)
+        if before is not None and number == self.first:
+            raise OptionError(
+                f"stage {number} begins with what stage {number - 1} left, but {before} is not there; train it first "
+                "or name a start"
+            )
+        return at_random(self.recipe)
 
-    @property
-    def _state(self) -> Path:
-        return self.recipe.out / "state.pt"
-
-    def save(self) -> None:
-        """Write everything needed to go on; a half-written file never takes the place of a whole one."""
-        state = {
-            "stage": self.stage,
-            "step": self.step,
-            "model": self.model.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "stages": repr(self.stages),
-            "roughening": self.painter.generator.get_state(),
+    def _open_sources(self) -> dict[str, RecordSource]:
+        wanted = {
+            one.name
+            for stage in self.recipe.stages[self.first - 1 : self.last]
+            for one in stage.data
+            if isinstance(one, Records)
         }
-        unfinished = self._state.with_suffix(".unfinished")
-        torch.save(state, unfinished)
-        os.replace(unfinished, self._state)
-
-    def _resume(self) -> None:
-        state = torch.load(self._state, map_location=self.recipe.device, weights_only=True)
-        if state["stages"] != repr(self.stages):
-            raise OptionError(f"{self._state} was saved under another curriculum; name another out folder")
-        self.model.load_state_dict(state["model"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.painter.generator.set_state(state["roughening"].cpu())
-        self.stage, self.step = state["stage"], state["step"]
-        logger.info("resumed at stage %d, step %d", self.stage, self.step)
+        if missing := sorted(wanted - set(self.recipe.data)):
+            raise OptionError(
+                f"the recipe's [data] has no path for {', '.join(missing)}; add it, or train fewer stages"
+            )
+        return {name: open_source(path) for name, path in self.recipe.data.items() if name in wanted}
 
 
-def export(model: KangarooForConditionalGeneration, processor: KangarooProcessor, folder: Path) -> None:
-    """Write a folder that `kangaroo chat --model` opens, weights in bfloat16."""
-    state = {
-        name: weight.to(torch.bfloat16)
-        for name, weight in model.state_dict().items()
-        if name not in model.all_tied_weights_keys
-    }
-    model.save_pretrained(folder, state_dict=state)
-    processor.save_pretrained(folder)
+def estimates(recipe: Recipe, stages: tuple[int, int]) -> Iterator[Estimate]:
+    """Yield what each stage takes; no weights are made, nothing is trained or written."""
+    config, tokenizer = start_config(recipe)
+    for stage in recipe.stages[stages[0] - 1 : stages[1]]:
+        config.vision_config.image_size, config.patchify = stage.image_size_px, stage.patchify.value
+        encoder = Encoder(tokenizer, config.layout())
+        check_films_fit(stage, encoder)
+        yield estimate(config, stage, recipe, encoder)
 
 
-def _compile(model: KangarooForConditionalGeneration) -> None:
-    """Compile the repeated blocks: one compilation serves all of them, once for each shape of batch."""
-    torch._dynamo.config.recompile_limit = 32
-    for block in model.model.vision_tower.blocks:
-        block.compile(dynamic=False)
-    for layer in model.model.language_model.layers:
-        layer.compile(dynamic=True)
+def _in_turn(streams: list[PackingState], world: World) -> list[PackingState]:
+    """Return all ranks' streams in the order of a step's rows."""
+    gathered: list[Any] = [None] * world.size
+    distributed.all_gather_object(gathered, (world.data_rank, streams))
+    by_rank = dict(gathered)
+    return [state for turn in zip(*(by_rank[rank] for rank in range(world.data_size)), strict=True) for state in turn]

@@ -1,49 +1,60 @@
-"""Where training begins: joey's or a tiny network at random, and the tokenizer that the playground's words need."""
+"""Where training begins: a folder, or joey's or a tiny network at random with the tokenizer that joey ships with."""
 
-import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from transformers import PreTrainedTokenizerFast
 
+import kangaroo
 from kangaroo.dialogue.processor import KangarooProcessor
-from kangaroo.dialogue.tokenizer import train_tokenizer
-from kangaroo.errors import ModelError
+from kangaroo.errors import ModelError, OptionError
+from kangaroo.model.configuration import KangarooConfig
 from kangaroo.model.modeling import KangarooForConditionalGeneration
-from kangaroo.model.presets import joey, tiny
-from kangaroo.playground.rounds import Mixture, training_rounds
-from kangaroo.playground.script import make_film
-from kangaroo.playground.vocabulary import common_sprites, sprites
+from kangaroo.model.presets import joey, kangaroo_8b, tiny
+from kangaroo.model.pretrained import without_progress_bar
+from kangaroo.training.curriculum import Stage
+from kangaroo.training.recipe import Recipe
 
-VOCAB_SIZE = 2048
-_NUM_FILMS = 6000
-_PRESETS = {"joey": joey, "tiny": tiny}
+_SMALL = {"joey": joey, "tiny": tiny}
 
 
-def playground_texts(num_films: int) -> Iterator[str]:
-    """Yield what is said about so many films, and every sprite's name."""
-    mixture = Mixture(num_rounds=10, describe_share=1.0)
-    for seed in range(num_films):
-        rounds = training_rounds(make_film(seed), random.Random(seed), mixture)
-        yield from (text for one in rounds for text in (one.question, one.answer))
-    for _ in range(40):
-        yield from (f" {sprites()[slug].name.en}" for slug in common_sprites())
+def shipped_tokenizer() -> PreTrainedTokenizerFast:
+    """Return joey's tokenizer: the playground's English and Chinese."""
+    return PreTrainedTokenizerFast.from_pretrained(Path(kangaroo.__path__[0]) / "joey")
 
 
-def make_tokenizer(*, num_films: int = _NUM_FILMS) -> PreTrainedTokenizerFast:
-    """Train the playground's tokenizer; the same every time."""
-    return train_tokenizer(playground_texts(num_films), vocab_size=VOCAB_SIZE)
+def start_config(recipe: Recipe) -> tuple[KangarooConfig, PreTrainedTokenizerFast]:
+    """Return the shape of the network that a recipe starts from, and its tokenizer; no weights are read or made.
+
+    Raises:
+        ModelError: The folder to start from holds no model.
+    """
+    if recipe.start is not None:
+        try:
+            config = KangarooConfig.from_pretrained(recipe.start, local_files_only=True)
+            return config, KangarooProcessor.from_pretrained(recipe.start).tokenizer
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{recipe.start}: no model to start from ({error})") from None
+    tokenizer = shipped_tokenizer()
+    if recipe.curriculum == "kangaroo":
+        return kangaroo_8b(), tokenizer
+    return _SMALL[recipe.curriculum](vocab_size=len(tokenizer)), tokenizer
 
 
-def at_random(
-    preset: str, tokenizer: PreTrainedTokenizerFast, *, seed: int
-) -> tuple[KangarooForConditionalGeneration, KangarooProcessor]:
-    """Return a preset's network with random weights, float32, and its processor."""
-    torch.manual_seed(seed)
-    config = _PRESETS[preset](vocab_size=len(tokenizer))
-    model = KangarooForConditionalGeneration(config)
-    return model, KangarooProcessor.for_model(config, tokenizer)
+def at_random(recipe: Recipe) -> tuple[KangarooForConditionalGeneration, KangarooProcessor]:
+    """Return the small network of a curriculum with random weights, float32, and its processor.
+
+    Raises:
+        OptionError: The curriculum trains the published network, which begins with trained parts.
+    """
+    if recipe.curriculum not in _SMALL:
+        raise OptionError(
+            f"the curriculum {recipe.curriculum!r} begins with a trained vision tower and language model; name the "
+            "folder that holds them as start"
+        )
+    config, tokenizer = start_config(recipe)
+    torch.manual_seed(recipe.seed)
+    return KangarooForConditionalGeneration(config), KangarooProcessor.for_model(config, tokenizer)
 
 
 def from_folder(folder: Path) -> tuple[KangarooForConditionalGeneration, KangarooProcessor]:
@@ -54,9 +65,21 @@ def from_folder(folder: Path) -> tuple[KangarooForConditionalGeneration, Kangaro
     """
     try:
         processor = KangarooProcessor.from_pretrained(folder)
-        model = KangarooForConditionalGeneration.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
-        )
+        with without_progress_bar():
+            model = KangarooForConditionalGeneration.from_pretrained(
+                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+            )
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder}: no model to start from ({error})") from None
     return model, processor
+
+
+def adapted(
+    model: KangarooForConditionalGeneration, processor: KangarooProcessor, stage: Stage
+) -> tuple[KangarooForConditionalGeneration, KangarooProcessor]:
+    """Bring a network to a stage's resolution and way of folding; return it with the processor that fits both."""
+    if model.config.vision_config.image_size != stage.image_size_px:
+        model.model.set_image_size(stage.image_size_px)
+    if model.config.patchify != stage.patchify:
+        model.model.set_patchify(stage.patchify.value)
+    return model, KangarooProcessor.for_model(model.config, processor.tokenizer, frame_sampler=stage.sampler)

@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import pytest
+
+from kangaroo.errors import OptionError
+from kangaroo.training.recipe import Recipe, Recompute
+
+
+def read(tmp_path, text):
+    (tmp_path / "recipe.toml").write_text(text, encoding="utf-8")
+    return Recipe.read(tmp_path / "recipe.toml")
+
+
+def test_a_recipe_is_read_into_the_types_of_its_fields(tmp_path):
+    recipe = read(
+        tmp_path,
+        """
+        out = "runs/mine"
+        curriculum = "kangaroo"
+        start = "assembled"
+        minutes = 9
+        recompute = "selective"
+        rows_per_pass = 2
+        [data]
+        image_captions = "data/images"
+        """,
+    )
+    assert recipe == Recipe(
+        out=Path("runs/mine"),
+        curriculum="kangaroo",
+        start=Path("assembled"),
+        minutes=9.0,
+        recompute=Recompute.SELECTIVE,
+        rows_per_pass=2,
+        data={"image_captions": Path("data/images")},
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('out = "a"\nworker = 3', r"a recipe has no 'worker'; did you mean 'workers'\?"),
+        ("workers = 3", "out is missing; name the folder that the run writes to"),
+        ('out = "a"\nworkers = "3"', "workers = '3' is not a whole number"),
+        ('out = "a"\nworkers = true', "workers = True is not a whole number"),
+        ('out = "a"\nminutes = "x"', "minutes = 'x' is not a number"),
+        ("out = 3", "out = 3 is not text in quotes"),
+        ('out = "a"\nworkers = -1', "workers is -1; give 0 or more"),
+        ('out = "a"\nrows_per_pass = 0', "rows_per_pass is 0; give 1 or more"),
+        ('out = "a"\nutilisation = 1.5', "utilisation is 1.5; give a share above 0, at most 1"),
+        ('out = "a"\nrecompute = "some"', "recompute = 'some' is not one of none, selective, full"),
+        ('out = "a"\ncurriculum = "joe"', "no curriculum is called 'joe'; known: kangaroo, joey, tiny"),
+        ('out = "a"\ndata = 3', "data = 3 is not a table of paths"),
+        (
+            'out = "a"\ncurriculum = "kangaroo"\n[data]\nimage_caption = "x"',
+            r"\[data\] the curriculum 'kangaroo' has no 'image_caption'; did you mean 'image_captions'\?",
+        ),
+        ('out = "a"\n[data]\nmine = "x"', r"\[data\] the curriculum 'joey' has no 'mine'; it takes no such names"),
+        ("out = ", "not a recipe"),
+    ],
+)
+def test_what_is_wrong_with_a_recipe_is_said_with_the_file_and_the_remedy(tmp_path, text, complaint):
+    with pytest.raises(OptionError, match=complaint) as caught:
+        read(tmp_path, text)
+    assert str(tmp_path / "recipe.toml") in str(caught.value)
+
+
+def test_a_recipe_that_is_not_there_points_to_the_examples(tmp_path):
+    with pytest.raises(OptionError, match="no such recipe; recipes/ holds examples"):
+        Recipe.read(tmp_path / "nothing.toml")
+
+
+@pytest.mark.parametrize(("text", "span"), [(None, (1, 5)), ("3", (3, 3)), ("3-5", (3, 5)), ("1-1", (1, 1))])
+def test_stages_are_named_by_number_or_span(text, span):
+    assert Recipe(out=Path("out")).span(text) == span
+
+
+@pytest.mark.parametrize("text", ["0", "6", "5-3", "2-9", "-3", "a", "", "1-"])
+def test_stages_that_do_not_exist_are_refused(text):
+    with pytest.raises(OptionError, match="names none of stages 1-5; give one, such as 3, or a span, 3-5"):
+        Recipe(out=Path("out")).span(text)
