@@ -154,11 +154,13 @@ def train(
     if dry_run:
         show_estimates(estimates(wanted, span), machine=wanted.machine)
         return
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    world = start_world(wanted.device, context_parallel=wanted.context_gpus)
-    with Bars(every=wanted.log_every) as bars:
-        done = Run(wanted, world, stages=span, watch=bars).go()
-    typer.echo("done" if done else f"stopped after {wanted.minutes:g} minutes; the same command goes on")
+    with start_world(wanted.device, context_parallel=wanted.context_gpus) as world:
+        leads = world.rank == 0
+        logging.basicConfig(level=logging.INFO if leads else logging.WARNING, format="%(asctime)s %(message)s")
+        with Bars(every=wanted.log_every, shown=leads) as bars:
+            done = Run(wanted, world, stages=span, watch=bars).go()
+        if leads:
+            typer.echo("done" if done else f"stopped after {wanted.minutes:g} minutes; the same command goes on")
 
 
 playground = typer.Typer(help="Films whose content is known.", no_args_is_help=True)
@@ -291,3 +293,7 @@ def _check(source: "VideoSource", sampler: "FrameSampler") -> None:
         described = source.open()
         if not described.is_image:
             sampler.clip_s(described.duration_s)
+
+
+if __name__ == "__main__":  # torchrun starts modules
+    main()

@@ -114,6 +114,39 @@ def _steps(out: Path, stage: str) -> int:
         return 0
 
 
+def test_two_processes_train_as_one_does_and_either_goes_on_for_the_other(whole, recipe, tmp_path):
+    """Stopped by two, gone on with by one, and the other way about; sums are taken in another order."""
+    recipes = {}
+    for name, minutes in (("stopping", 0.0), ("going_on", None)):
+        lines = [f'out = "{tmp_path / "out"}"', f'start = "{whole.folder(3)}"', 'curriculum = "tiny"', 'device = "cpu"']
+        lines += [
+            "workers = 0",
+            "log_every = 1",
+            "lookahead = 8",
+            *([] if minutes is None else [f"minutes = {minutes}"]),
+        ]
+        recipes[name] = tmp_path / f"{name}.toml"
+        recipes[name].write_text("\n".join(lines))
+    arguments = ["-m", "kangaroo.cli", "train", "--stages", "4"]
+    alone = [sys.executable, *arguments]
+    together = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for command, how in ((together, "stopping"), (alone, "stopping"), (together, "going_on")):
+        ran = subprocess.run(
+            [*command, str(recipes[how])], env=environment, capture_output=True, text=True, timeout=150, check=False
+        )
+        assert ran.returncode == 0, ran.stderr[-3000:]
+        assert ran.stdout.count("the same command goes on" if how == "stopping" else "done") == 1
+    ours, theirs = (
+        [line for line in metrics(out) if line["stage"] == TINY[3].name] for out in (tmp_path / "out", recipe.out)
+    )
+    assert [(line["step"], line["samples"]) for line in ours] == [(line["step"], line["samples"]) for line in theirs]
+    assert [line["loss"] for line in ours] == pytest.approx([line["loss"] for line in theirs], abs=2e-5)
+    notes = json.loads((tmp_path / "out" / f"4-{TINY[3].name}" / "training.json").read_text())
+    assert notes["gpus"] == 2
+    kangaroo.load(tmp_path / "out" / f"4-{TINY[3].name}", device="cpu")
+
+
 def test_each_stage_leaves_a_folder_that_loads_and_answers_and_says_what_made_it(whole, tmp_path):
     write_film(make_film(3, duration_s=2.5), tmp_path / "film.mp4")
     for folder, stage in zip(folders(whole), TINY, strict=True):

@@ -109,7 +109,9 @@ def train_stage(
         total = torch.zeros((), device=world.device)
         for start in range(0, share, rows_per_pass):
             packed = join(mine[start : start + rows_per_pass])
-            pixels = painter.paint(packed.media, seed=hash((seed, progress.step, world.data_rank, start)))
+            # of the first row's number in the step, so that a row looks alike on whichever GPU it passes
+            first = world.data_rank + start * world.data_size
+            pixels = painter.paint(packed.media, seed=hash((seed, progress.step, first)))
             loss = objective(pixels, packed)
             (loss / spoken).backward()
             total += loss.detach()

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, wraps
+from types import TracebackType
 from typing import Any
 
 import torch
@@ -55,6 +56,16 @@ class World:
     device: torch.device
     mesh: DeviceMesh
     context: ContextGroup | None
+
+    def __enter__(self) -> "World":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # after a failure the others may never come to say goodbye
+        if error is None:
+            distributed.destroy_process_group()
 
     @property
     def data_rank(self) -> int:

@@ -15,7 +15,7 @@ from kangaroo.training.loop import Step
 class Bars:
     """A bar for each stage, with its samples and the last loss that was read."""
 
-    def __init__(self, *, every: int) -> None:
+    def __init__(self, *, every: int, shown: bool = True) -> None:
         self.every = every
         self.tasks: dict[str, TaskID] = {}
         self.progress = Progress(
@@ -24,6 +24,7 @@ class Bars:
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} samples"),
             TextColumn("{task.fields[loss]}"),
             TimeRemainingColumn(),
+            disable=not shown,
         )
 
     def __enter__(self) -> "Bars":
