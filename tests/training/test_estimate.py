@@ -89,6 +89,16 @@ def test_the_whole_curriculum_is_reckoned_without_weights():
     assert halved.gpu_gib > done[4].gpu_gib
 
 
+def test_low_rank_additions_cost_less_to_keep_and_to_train():
+    stage, recipe = KANGAROO[3], Recipe(out=Path("out"), curriculum="kangaroo", gpus=1)
+    encoder = Encoder(shipped_tokenizer(), config_of(stage).layout())
+    whole, low = (estimate(config_of(stage), stage, replace(recipe, lora_rank=rank), encoder) for rank in (0, 16))
+    # a rank of 16 in seven matrices of 32 layers, and what sees and projects
+    assert low.trained == whole.trained - 8_030_261_248 + 41_943_040
+    assert low.gpu_gib < whole.gpu_gib - 80
+    assert low.operations < whole.operations
+
+
 def test_what_is_drawn_is_looked_at_and_nothing_assumed():
     stage = JOEY[4]
     config = config_of(stage)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from kangaroo.model.packed import allow_packed_rows
-from kangaroo.training.lora import add_lora, merged
+from kangaroo.training.lora import add_lora, merged, num_additions
 from kangaroo.training.optimizers import freeze
 from kangaroo.training.start import from_folder
 
@@ -19,7 +19,7 @@ def logits(model, ids):
     return model(input_ids=ids).logits
 
 
-def test_only_additions_train_in_the_language_model_and_the_rest_as_the_stage_says(adapted):
+def test_only_additions_train_in_the_language_model_and_the_rest_as_the_stage_says(adapted, start_folder):
     model, _ = adapted
     language = dict(model.model.language_model.named_parameters())
     trained = {name for name, weight in language.items() if weight.requires_grad}
@@ -27,6 +27,7 @@ def test_only_additions_train_in_the_language_model_and_the_rest_as_the_stage_sa
     assert all("lora_" in name for name in trained)
     # seven matrices in each of two layers, two additions each
     assert len(trained) == 2 * 7 * 2
+    assert sum(language[name].numel() for name in trained) == num_additions(from_folder(start_folder)[0], rank=4)
     assert all(weight.requires_grad for weight in model.model.vision_tower.parameters())
 
 

@@ -7,7 +7,7 @@ has no weights but two products of what passes, costs twice as much again there.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,8 +16,9 @@ from torch import nn
 from kangaroo.dialogue.encoding import Encoder
 from kangaroo.model.configuration import KangarooConfig
 from kangaroo.model.modeling import KangarooForConditionalGeneration
-from kangaroo.training.curriculum import Drawn, Part, Patchify, Stage
+from kangaroo.training.curriculum import Drawn, Part, Stage
 from kangaroo.training.drawn import DrawnFilms
+from kangaroo.training.lora import num_additions
 from kangaroo.training.loss import CHUNK_TOKENS
 from kangaroo.training.optimizers import modules_of
 from kangaroo.training.recipe import Recipe, Recompute
@@ -124,22 +125,29 @@ def estimate(config: KangarooConfig, stage: Stage, recipe: Recipe, encoder: Enco
         part: sum(w.numel() for w in dict.fromkeys(w for module in parts[part] for w in module.parameters()))
         for part in Part
     }
+    total = sum(sizes.values())
+    counted = stage
+    if recipe.lora_rank and Part.LANGUAGE in dict(stage.rates):
+        # additions train in place of the language model, whose own weights need no gradient
+        sizes[Part.LANGUAGE] = num_additions(model, rank=recipe.lora_rank)
+        total += sizes[Part.LANGUAGE]
+        counted = replace(stage, rates=tuple(rate for rate in stage.rates if rate[0] is not Part.LANGUAGE))
     trained = sum(sizes[part] for part, _ in stage.rates)
-    operations = Operations(model, stage).of(load) * stage.samples
+    operations = Operations(model, counted).of(load) * stage.samples
     rate = recipe.gpus * recipe.gpu_teraflops * 1e12 * recipe.utilisation
     return Estimate(
         stage=stage,
         trained=trained,
         tokens=load.tokens * stage.samples,
         steps=-int(-stage.samples * load.tokens // (stage.rows * stage.context_tokens)),
-        gpu_gib=_gpu_bytes(config, stage, recipe, total=sum(sizes.values()), trained=trained) / 2**30,
+        gpu_gib=_gpu_bytes(config, stage, recipe, load, total=total, trained=trained) / 2**30,
         operations=operations,
         hours=operations / rate / 3600,
         assumed=assumed,
     )
 
 
-def _gpu_bytes(config: KangarooConfig, stage: Stage, recipe: Recipe, *, total: int, trained: int) -> float:
+def _gpu_bytes(config: KangarooConfig, stage: Stage, recipe: Recipe, load: Load, *, total: int, trained: int) -> float:
     """Return the bytes on one GPU: float32 weights, gradients and two moments shared by all, activations its own."""
     text, vision = config.text_config, config.vision_config
     states = (4 * total + 12 * trained) / recipe.gpus
@@ -150,8 +158,7 @@ def _gpu_bytes(config: KangarooConfig, stage: Stage, recipe: Recipe, *, total: i
     per_token = text.num_hidden_layers * (hidden * text.hidden_size + inner * text.intermediate_size)
     one_block = 14 * text.hidden_size + 4 * text.intermediate_size
     grid = (stage.image_size_px // vision.patch_size) ** 2 + 1
-    fold = np.prod(config.patchify_kernel) if stage.patchify is Patchify.ON else 1
-    frame_tokens = tokens * fold
+    frame_tokens = tokens * load.frames / load.tokens * grid
     per_patch = vision.num_hidden_layers * (hidden * vision.hidden_size + inner * vision.intermediate_size)
     if Part.VISION not in dict(stage.rates):
         frame_tokens, per_patch = config.vision_chunk_frames * grid, 14 * vision.hidden_size

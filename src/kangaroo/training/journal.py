@@ -134,7 +134,7 @@ def draw_losses(folder: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(9, 4.5), layout="constrained")
     before = 0
     for name, losses in stages.items():
-        axes.plot([before + samples for samples in losses], list(losses.values()), label=name)
+        axes.plot([before + samples for samples in losses], list(losses.values()), marker=".", label=name)
         before += max(losses)
     axes.set(xlabel="samples", ylabel="loss per spoken token", yscale="log")
     axes.grid(alpha=0.3)

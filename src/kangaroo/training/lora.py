@@ -32,6 +32,14 @@ def add_lora(model: KangarooForConditionalGeneration, *, rank: int) -> None:
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=list(_MATRICES)), language)
 
 
+def num_additions(model: KangarooForConditionalGeneration, *, rank: int) -> int:
+    """Return how many numbers `add_lora` adds."""
+    matrices = (
+        each for name, each in model.model.language_model.named_modules() if name.rpartition(".")[2] in _MATRICES
+    )
+    return sum(rank * sum(each.weight.shape) for each in matrices)
+
+
 def merged(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return weights under the names that they had before `add_lora`, the additions merged.
 

@@ -105,7 +105,8 @@ class Recipe:
     @property
     def machine(self) -> str:
         """What `--dry-run` reckons with, in words."""
-        return f"{self.gpus} GPUs of {self.gpu_teraflops:g} TFLOP/s, used at {self.utilisation:.0%}"
+        gpus = "1 GPU" if self.gpus == 1 else f"{self.gpus} GPUs"
+        return f"{gpus} of {self.gpu_teraflops:g} TFLOP/s, used at {self.utilisation:.0%}"
 
     def span(self, stages: str | None) -> tuple[int, int]:
         """Return numbers of the first and last stage that `3` or `3-5` names; all for None.

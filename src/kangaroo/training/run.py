@@ -197,13 +197,19 @@ class Run:
 
 
 def estimates(recipe: Recipe, stages: tuple[int, int]) -> Iterator[Estimate]:
-    """Yield what each stage takes; no weights are made, nothing is trained or written."""
-    config, tokenizer = start_config(recipe)
+    """Yield what each stage takes; no weights are made, nothing is trained or written.
+
+    A start that is not there yet is reckoned with at the curriculum's own sizes, which the estimates say.
+    """
+    absent = recipe.start is not None and not recipe.start.exists()
+    config, tokenizer = start_config(replace(recipe, start=None) if absent else recipe)
     for stage in recipe.stages[stages[0] - 1 : stages[1]]:
         config.vision_config.image_size, config.patchify = stage.image_size_px, stage.patchify.value
         encoder = Encoder(tokenizer, config.layout())
         check_films_fit(stage, encoder)
-        yield estimate(config, stage, recipe, encoder)
+        found = estimate(config, stage, recipe, encoder)
+        missing = f"the sizes of {recipe.curriculum}, for {recipe.start} is not there yet" if absent else ""
+        yield replace(found, assumed="; ".join(filter(None, (missing, found.assumed))))
 
 
 def _in_turn(streams: list[PackingState], world: World) -> list[PackingState]:

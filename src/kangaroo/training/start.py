@@ -1,5 +1,7 @@
 """Where training begins: a folder, or joey's or a tiny network at random with the tokenizer that joey ships with."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -30,11 +32,9 @@ def start_config(recipe: Recipe) -> tuple[KangarooConfig, PreTrainedTokenizerFas
         ModelError: The folder to start from holds no model.
     """
     if recipe.start is not None:
-        try:
+        with _reading(recipe.start):
             config = KangarooConfig.from_pretrained(recipe.start, local_files_only=True)
             return config, KangarooProcessor.from_pretrained(recipe.start).tokenizer
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{recipe.start}: no model to start from ({error})") from None
     tokenizer = shipped_tokenizer()
     if recipe.curriculum == "kangaroo":
         return kangaroo_8b(), tokenizer
@@ -63,15 +63,23 @@ def from_folder(folder: Path) -> tuple[KangarooForConditionalGeneration, Kangaro
     Raises:
         ModelError: The folder holds no model.
     """
-    try:
+    with _reading(folder), without_progress_bar():
         processor = KangarooProcessor.from_pretrained(folder)
-        with without_progress_bar():
-            model = KangarooForConditionalGeneration.from_pretrained(
-                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
-            )
+        model = KangarooForConditionalGeneration.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        )
+    return model, processor
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Say in one line what is wrong with a folder; transformers would look for it on a hub."""
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder}: no model to start from, expected config.json, weights and tokenizer there")
+    try:
+        yield
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder}: no model to start from ({error})") from None
-    return model, processor
 
 
 def adapted(

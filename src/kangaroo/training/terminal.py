@@ -48,8 +48,8 @@ class Bars:
 
 def show_estimates(estimates: Iterable[Estimate], *, machine: str) -> None:
     """Print what each stage takes."""
-    table = Table(title=f"On {machine}", title_justify="left", caption_justify="left")
-    for name in ("stage", "trains", "tokens", "steps", "GiB a GPU", "operations", "hours"):
+    table = Table(title=f"On {machine}", title_justify="left")
+    for name in ("stage", "trains", "tokens", "steps", "GiB", "FLOP", "hours"):
         table.add_column(name, justify="left" if name == "stage" else "right")
     hours, assumed = 0.0, dict[str, None]()
     for one in estimates:
@@ -58,15 +58,16 @@ def show_estimates(estimates: Iterable[Estimate], *, machine: str) -> None:
             assumed[f"{one.stage.name}: {one.assumed}"] = None
         table.add_row(
             one.stage.name,
-            f"{one.trained:,}",
-            f"{one.tokens:.3g}",
+            f"{one.trained / 1e6:,.1f} M",
+            f"{one.tokens / 1e6:,.1f} M",
             f"{one.steps:,}",
             f"{one.gpu_gib:.1f}",
-            f"{one.operations:.3g}",
+            f"{one.operations:.1e}",
             f"{one.hours:,.2f}",
         )
     table.add_row("all", "", "", "", "", "", f"{hours:,.2f}")
     console = Console()
     console.print(table)
+    console.print("GiB: on each GPU. FLOP: operations that are performed, recomputation not counted.")
     for line in assumed:
-        console.print(f"assumed for {line}")
+        console.print(f"Assumed for {line}.")
