@@ -14,6 +14,7 @@ it. `--tiny` runs everything on a CPU in seconds, to see that it runs.
 import argparse
 import gc
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import distributed
 from transformers import LlamaForCausalLM
 
 from kangaroo.data.packing import Packed, PackingState, Row, join
@@ -37,6 +39,7 @@ from kangaroo.training.parallel import World, clip_gradients, compile_blocks, re
 from kangaroo.training.recipe import Recompute
 
 GIB = 2**30
+BEGUN = time.perf_counter()
 
 
 def row_of(config: KangarooConfig, stage: Stage, *, tokens: int, frames: int) -> Row:
@@ -87,6 +90,7 @@ def timed(step: Callable[[], Any], device: torch.device, *, warm: int, times: in
         step()
         if on_gpu:
             torch.cuda.synchronize()
+        tell(f"step {number}")
         if number >= warm:
             seconds.append(time.perf_counter() - started)
     return float(np.median(seconds)), torch.cuda.max_memory_allocated() / GIB if on_gpu else 0.0
@@ -142,6 +146,7 @@ def our_step(
         torch.set_default_dtype(dtype)
         model = KangarooForConditionalGeneration(config)
         torch.set_default_dtype(torch.float32)
+    tell("network made")
     freeze(model, stage)
     allow_packed_rows(model)
     model.train()
@@ -151,6 +156,7 @@ def our_step(
         compile_blocks(model)
     if dtype is torch.float32:
         shard(objective, world, compute_dtype=torch.bfloat16 if on_gpu else torch.float32)
+    tell("sharded")
     optimizers = make_optimizers(model, stage)
     set_rates(optimizers, 0.1)
     packed: Packed = join([row])
@@ -166,6 +172,12 @@ def our_step(
             optimizer.zero_grad()
 
     return step
+
+
+def tell(phase: str) -> None:
+    """Say on stderr how far this process is: where several wait for one another, it shows who waits for whom."""
+    rank = distributed.get_rank() if distributed.is_initialized() else 0
+    print(f"rank {rank}: {phase} at {time.perf_counter() - BEGUN:.1f} s", file=sys.stderr, flush=True)
 
 
 def say(**figures: Any) -> None:
@@ -265,7 +277,9 @@ def main() -> None:
         stage = replace(stage, image_size_px=config.vision_config.image_size)
     else:
         config.text_config.num_hidden_layers = asked.layers or {"slice": 8, "whole": 32, "scale": 16}[asked.what]
+    tell("imported")
     world = start_world("cpu" if asked.tiny else "cuda")
+    tell("met")
     if asked.what == "slice":
         run_slice(config, stage, world, tokens=tokens, times=asked.times, mode=asked.recompute)
     else:

@@ -114,13 +114,20 @@ def test_records_are_read_and_what_is_bad_is_listed_and_replaced(stage, tiny_pro
     assert "more than the context of 512" in listed
 
 
-def test_a_share_of_bad_records_that_is_too_large_stops_the_run(stage, tiny_processor, folder, tmp_path):
+@pytest.mark.parametrize("workers", [0, 1])
+def test_records_of_which_many_in_a_row_are_bad_stop_the_run_in_one_line(
+    stage, tiny_processor, folder, tmp_path, workers
+):
     write_jsonl([r for r in open_source(folder / "records.jsonl").records() if r.id == "broken"], folder / "one.jsonl")
     on_disk = replace(stage, data=(Records(name="mine"),))
     feed = Feed(on_disk, {"mine": open_source(folder / "one.jsonl")}, tiny_processor.encoder, seed=0)
-    rows = feed_rows(feed, fresh_states(on_disk), Quarantine(tmp_path / "bad.jsonl"), workers=0)
-    with pytest.raises(DataError, match="in a row are bad, the last"):
+    rows = feed_rows(feed, fresh_states(on_disk), Quarantine(tmp_path / "bad.jsonl"), workers=workers)
+    with pytest.raises(
+        DataError, match=r"16 samples in a row are bad, the last: .*broken.mp4.*bad.jsonl lists them"
+    ) as caught:
         next(rows)
+    assert "\n" not in str(caught.value)
+    assert '"broken"' in (tmp_path / "bad.jsonl").read_text()
 
 
 def test_a_source_without_a_path_and_films_too_long_are_refused_with_the_reason(stage, tiny_processor):

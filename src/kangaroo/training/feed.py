@@ -7,6 +7,7 @@ evenly, of GPUs. Axes: see `data.packing`.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -38,9 +39,9 @@ class Decoded:
 
 @dataclass(frozen=True, kw_only=True)
 class Fed:
-    """A row, and what was found bad on the way to it."""
+    """A row, and what was found bad on the way to it; no row where too much was bad to go on."""
 
-    row: Row
+    row: Row | None
     good: int
     bad: tuple[Bad, ...]
 
@@ -156,14 +157,16 @@ class Rows(IterableDataset[Fed]):
 
         def samples() -> Iterator[PackingSample]:
             nonlocal good
+            in_a_row = 0
             for number in state.numbers():
                 sample, found = self.feed.read(number)
                 bad.extend(found)
+                in_a_row += len(found)
                 if sample is not None:
-                    good += 1
+                    good, in_a_row = good + 1, 0
                     yield sample
-                elif len(bad) >= _MOST_BAD_IN_A_ROW and good == 0:
-                    raise DataError(f"{len(bad)} samples in a row are bad, the last: {bad[-1].reason}")
+                elif in_a_row >= _MOST_BAD_IN_A_ROW:
+                    return
 
         encoder = self.feed.encoder
         rows = pack(
@@ -174,13 +177,13 @@ class Rows(IterableDataset[Fed]):
             lookahead=self.lookahead,
             state=state,
         )
-        for row in rows:
+        for row in chain(rows, [None]):
             yield Fed(row=row, good=good, bad=tuple(bad))
             good = 0
             bad.clear()
 
 
-_MOST_BAD_IN_A_ROW = 64
+_MOST_BAD_IN_A_ROW = 16
 
 
 def fresh_states(stage: Stage) -> list[PackingState]:
@@ -202,8 +205,15 @@ def feed_rows(
     if workers:
         options["prefetch_factor"] = max(2, 2 * len(states) // workers)
     options["collate_fn"] = _as_it_is
+    last: Bad | None = None
     for fed in DataLoader(Rows(feed, states, lookahead=lookahead), batch_size=None, **options):
         quarantine.count(good=fed.good, bad=fed.bad)
+        last = fed.bad[-1] if fed.bad else last
+        if fed.row is None:
+            assert last is not None, "a stream of samples has no end"
+            raise DataError(
+                f"{_MOST_BAD_IN_A_ROW} samples in a row are bad, the last: {last.reason}; {quarantine.path} lists them"
+            )
         yield fed.row
 
 
