@@ -221,6 +221,14 @@ def test_probes_say_what_share_of_test_questions_is_right(recipe, world, whole, 
     assert {"language en", "language zh"} <= probe.keys()
 
 
+def test_a_stage_under_way_goes_on_only_as_it_began(recipe, world, whole, tmp_path):
+    begun = replace(recipe, out=tmp_path / "begun", start=whole.folder(3), minutes=0.0)
+    assert not Run(begun, world, stages=(4, 4)).go()
+    for change, name in (({"seed": 1}, "seed"), ({"samples": 99}, "curriculum"), ({"lora_rank": 2}, "lora_rank")):
+        with pytest.raises(OptionError, match=rf"step-0+1 was saved under another {name}; go on with that, or name"):
+            Run(replace(begun, **change), world, stages=(4, 4)).go()
+
+
 def test_what_cannot_be_trained_is_refused_before_anything_is_written(recipe, world, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(OptionError, match="the recipe's \\[data\\] has no path for image_captions; add it"):

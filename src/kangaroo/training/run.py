@@ -7,13 +7,13 @@ until then, its checkpoints; and for the whole run `metrics.jsonl`, TensorBoard'
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed
+from torch import distributed, nn
 
 from kangaroo.data.packing import PackingState
 from kangaroo.data.quarantine import Quarantine
@@ -96,27 +96,12 @@ class Run:
 
     def _train(self, number: int) -> bool:
         stage, world, recipe = self.recipe.stages[number - 1], self.world, self.recipe
-        model, processor = self._begin(number)
-        model, processor = adapted(model, processor, stage)
+        model, processor = adapted(*self._begin(number), stage)
         feed = Feed(stage, self.sources, processor.encoder, seed=recipe.seed)
-        freeze(model, stage)
-        if recipe.lora_rank:
-            add_lora(model, rank=recipe.lora_rank)
-        allow_packed_rows(model)
-        objective = Objective(model, context=world.context)
-        recompute(model, recipe.recompute)
-        on_gpu = world.device.type == "cuda"
-        if on_gpu:
-            compile_blocks(model)
-        shard(objective, world, compute_dtype=torch.bfloat16 if on_gpu else torch.float32)
+        objective = self._shared(model, stage)
         optimizers = make_optimizers(model, stage)
         checkpoints = CheckpointWriter(self._checkpoints(number), world)
-        progress = Progress(streams=fresh_states(stage))
-        if (newest := latest(self._checkpoints(number))) is not None:
-            load(newest, model, optimizers)
-            progress = Progress.from_dict(read_progress(newest))
-            logger.info("stage %s goes on at step %d", stage.name, progress.step)
-        progress.streams = progress.streams[world.data_rank :: world.data_size]
+        progress = self._progress(number, model, optimizers)
         rows = feed_rows(
             feed,
             progress.streams,
@@ -125,7 +110,8 @@ class Run:
             lookahead=recipe.lookahead,
         )
         painter = Painter(world.device, image_size_px=stage.image_size_px)
-        steps = train_stage(
+        self.journal.begin(model, stage, num_gpus=world.size)
+        for step in train_stage(
             objective,
             optimizers,
             rows,
@@ -135,9 +121,7 @@ class Run:
             world,
             rows_per_pass=recipe.rows_per_pass,
             seed=recipe.seed,
-        )
-        self.journal.begin(model, stage, num_gpus=world.size)
-        for step in steps:
+        ):
             done = step.samples >= stage.samples
             self.journal.saw(step)
             if step.number % recipe.log_every == 0 or done:
@@ -146,11 +130,11 @@ class Run:
             if recipe.probe_every and (step.number % recipe.probe_every == 0 or done):
                 shares = probe(objective, processor.encoder, stage, painter, num_films=recipe.probe_films)
                 self.journal.probe(step, shares)
-            over = self._over()
-            if not done and (over or step.number % recipe.save_every == 0):
+            over = self._over() and not done
+            if over or (step.number % recipe.save_every == 0 and not done):
                 whole = replace(progress, streams=_in_turn(progress.streams, world))
-                checkpoints.save(step.number, model, optimizers, progress=whole.to_dict())
-            if over and not done:
+                checkpoints.save(step.number, model, optimizers, progress=self._kept(stage) | whole.to_dict())
+            if over:
                 checkpoints.wait()
                 return False
         checkpoints.wait()
@@ -161,6 +145,39 @@ class Run:
             export(model, processor, self.folder(number), weights=weights, notes=notes)
         distributed.barrier()  # nobody looks for the folder before it is there
         return True
+
+    def _shared(self, model: KangarooForConditionalGeneration, stage: Stage) -> Objective:
+        """Return a network ready to be trained by all processes together."""
+        freeze(model, stage)
+        if self.recipe.lora_rank:
+            add_lora(model, rank=self.recipe.lora_rank)
+        allow_packed_rows(model)
+        objective = Objective(model, context=self.world.context)
+        recompute(model, self.recipe.recompute)
+        on_gpu = self.world.device.type == "cuda"
+        if on_gpu:
+            compile_blocks(model)
+        shard(objective, self.world, compute_dtype=torch.bfloat16 if on_gpu else torch.float32)
+        return objective
+
+    def _progress(self, number: int, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> Progress:
+        """Return where this process goes on, weights and moments put back to where they were."""
+        stage, newest = self.recipe.stages[number - 1], latest(self._checkpoints(number))
+        progress = Progress(streams=fresh_states(stage))
+        if newest is not None:
+            saved = read_progress(newest)
+            for name, value in self._kept(stage).items():
+                if saved.pop(name, None) != value:
+                    raise OptionError(f"{newest} was saved under another {name}; go on with that, or name another out")
+            load(newest, model, optimizers)
+            progress = Progress.from_dict(saved)
+            logger.info("stage %s goes on at step %d", stage.name, progress.step)
+        progress.streams = progress.streams[self.world.data_rank :: self.world.data_size]
+        return progress
+
+    def _kept(self, stage: Stage) -> dict[str, Any]:
+        """Return what must not change while a stage is under way."""
+        return {"curriculum": repr(stage), "seed": self.recipe.seed, "lora_rank": self.recipe.lora_rank}
 
     def _over(self) -> bool:
         """Whether the minutes are over by the first rank's clock: all must stop at the same step."""
