@@ -48,14 +48,16 @@ def test_the_stages_parts_train_at_their_rates_and_no_others(stage, tiny_network
     rates = {part: 1e-3 * (place + 1) for place, part in enumerate(parts)}
     only = replace(stage, rates=tuple(rates.items()), method=method)
     freeze(tiny_network, only)
-    groups = [group for optimizer in make_optimizers(tiny_network, only) for group in optimizer.param_groups]
+    optimizers = make_optimizers(tiny_network, only)
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     highest = {weight: group["highest"] for group in groups for weight in group["params"]}
     assert len(highest) == sum(len(group["params"]) for group in groups)
     for part, modules in modules_of(tiny_network).items():
         for weight in (weight for module in modules for weight in module.parameters()):
             assert weight.requires_grad == (part in rates)
             assert highest.get(weight) == rates.get(part)
-    set_rates(make_optimizers(tiny_network, only), 0.5)
+    set_rates(optimizers, 0.5)
+    assert all(group["lr"] == group["highest"] / 2 for group in groups)
 
 
 def test_muon_moves_matrices_of_blocks_and_not_embeddings_or_readout(stage, tiny_network):

@@ -137,7 +137,7 @@ def run_all(folder):
     shard(objective, world, compute_dtype=torch.float32)
     found["whole"] = gather_weights(objective.model, world)
     assert bool(found["whole"]) == (world.rank == 0)
-    with pytest.raises(OptionError, match="context_parallel = 3 does not divide the 2 processes"):
+    with pytest.raises(OptionError, match="context_gpus = 3 does not divide the 2 processes"):
         start_world("cpu", context_parallel=3)
     if world.rank == 0:
         torch.save(found, folder / "found.pt")
@@ -244,7 +244,7 @@ def test_recomputing_leaves_answers_as_they_are():
 
 
 def test_context_parallelism_needs_ranks_that_it_divides(world):
-    with pytest.raises(OptionError, match="context_parallel = 2 does not divide the 1 processes of this run"):
+    with pytest.raises(OptionError, match="context_gpus = 2 does not divide the 1 processes of this run"):
         start_world("cpu", context_parallel=2)
 
 

@@ -150,7 +150,7 @@ class Packed:
 
 
 def check_fits(sample: PackingSample, *, context_tokens: int) -> None:
-    """Refuse a sample that no row can hold whole; a loader asks before it decodes, and puts it aside.
+    """Refuse a sample that no row can hold whole; a loader asks, and puts it aside.
 
     Raises:
         ContextError: It is longer than the context.

@@ -84,6 +84,7 @@ class Stage:
         method: What moves the weights.
         warm_up: Share of the samples over which rates rise.
         last_rate: What rates fall to, as a share of their highest, by half a cosine.
+        z_loss: Weight of the term that keeps logits from drifting (see `loss.chunked_cross_entropy`).
     """
 
     name: str
@@ -98,6 +99,7 @@ class Stage:
     method: Method = Method.ADAMW
     warm_up: float = 0.03
     last_rate: float = 0.1
+    z_loss: float = 0.0
 
     @property
     def most_frames(self) -> int:

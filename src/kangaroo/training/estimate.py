@@ -161,7 +161,8 @@ def _gpu_bytes(config: KangarooConfig, stage: Stage, recipe: Recipe, load: Load,
     frame_tokens = tokens * load.frames / load.tokens * grid
     per_patch = vision.num_hidden_layers * (hidden * vision.hidden_size + inner * vision.intermediate_size)
     if Part.VISION not in dict(stage.rates):
-        frame_tokens, per_patch = config.vision_chunk_frames * grid, 14 * vision.hidden_size
+        # all frames at once, of which no block keeps anything
+        per_patch = 14 * vision.hidden_size + 4 * vision.intermediate_size
     logits = min(CHUNK_TOKENS, tokens) * text.vocab_size * 6
     return states + whole + 2 * (tokens * (per_token + one_block) + frame_tokens * per_patch) + logits
 

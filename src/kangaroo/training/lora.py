@@ -41,7 +41,7 @@ def num_additions(model: KangarooForConditionalGeneration, *, rank: int) -> int:
 
 
 def merged(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights under the names that they had before `add_lora`, the additions merged.
+    """Return weights under the names that they had before `add_lora`, the additions merged where there are any.
 
     >>> merged(model, model.state_dict())
     """

@@ -249,7 +249,7 @@ def slice_rows(packed: Packed, context: ContextGroup) -> tuple[Packed, SharedKey
     if num_positions % context.size:
         raise OptionError(
             f"rows of {num_positions} tokens cannot be shared evenly by {context.size} ranks; give the stage a "
-            "context that context_parallel divides"
+            "context that context_gpus divides"
         )
     length = num_positions // context.size
     start = context.rank * length

@@ -115,7 +115,7 @@ def start_world(device: str, *, context_parallel: int = 1) -> World:
     rank, size = distributed.get_rank(), distributed.get_world_size()
     if context_parallel < 1 or size % context_parallel:
         raise OptionError(
-            f"context_parallel = {context_parallel} does not divide the {size} processes of this run; start a "
+            f"context_gpus = {context_parallel} does not divide the {size} processes of this run; start a "
             "multiple of it with torchrun --nproc-per-node"
         )
     context = None

@@ -24,7 +24,7 @@ from kangaroo.errors import OptionError
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.model.packed import allow_packed_rows
 from kangaroo.training.checkpoint import CheckpointWriter, latest, load, read_progress
-from kangaroo.training.curriculum import Records, Stage
+from kangaroo.training.curriculum import Part, Records, Stage
 from kangaroo.training.estimate import Estimate, estimate
 from kangaroo.training.export import export, notes_on
 from kangaroo.training.feed import Feed, check_films_fit, feed_rows, fresh_states
@@ -141,18 +141,17 @@ class Run:
         weights = gather_weights(model, world)
         if world.rank == 0:
             notes = notes_on(recipe, stage, feed.mixture.manifest(), world_size=world.size)
-            weights = merged(model, weights) if recipe.lora_rank else weights
-            export(model, processor, self.folder(number), weights=weights, notes=notes)
+            export(model, processor, self.folder(number), weights=merged(model, weights), notes=notes)
         distributed.barrier()  # nobody looks for the folder before it is there
         return True
 
     def _shared(self, model: KangarooForConditionalGeneration, stage: Stage) -> Objective:
         """Return a network ready to be trained by all processes together."""
         freeze(model, stage)
-        if self.recipe.lora_rank:
+        if self.recipe.lora_rank and Part.LANGUAGE in dict(stage.rates):
             add_lora(model, rank=self.recipe.lora_rank)
         allow_packed_rows(model)
-        objective = Objective(model, context=self.world.context)
+        objective = Objective(model, z_loss=stage.z_loss, context=self.world.context)
         recompute(model, self.recipe.recompute)
         on_gpu = self.world.device.type == "cuda"
         if on_gpu:
