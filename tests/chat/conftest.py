@@ -6,9 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from taught import BLUE, RED, teach, write_film
+import torch
+from taught import ANSWERS, BLUE, FIRST, RED, SECOND, film, teach, write_film
 
+from kangaroo.chat.features import FilmFeatures
 from kangaroo.chat.local import LocalAnswerer
+from kangaroo.chat.memory import Prompt
+from kangaroo.dialogue.conversation import Conversation
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +55,36 @@ def endpoint(folder):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         yield server.stdout.readline().strip()
         server.terminate()
+
+
+@pytest.fixture
+def prompt_of(taught, tiny_processor):
+    """Turn a conversation into a prompt, straight through the processor and the network."""
+
+    def make(conversation):
+        frames = tiny_processor.read(tiny_processor.plan(conversation, context_tokens=4096))
+        encoded = tiny_processor.encode(conversation, frames, generation_prompt=True)
+        films = []
+        for place, own in enumerate(frames):
+            pixels, times_s = tiny_processor.pixels([own])
+            with torch.inference_mode():
+                rows = taught.model.encode_films(pixels, times_s, [len(own)])
+            films.append(FilmFeatures(key=place, rows=rows, times_s=tuple(own.times_s.tolist()), notes=()))
+        return Prompt(ids=encoded.input_ids, films=films)
+
+    return make
+
+
+@pytest.fixture
+def prompts(prompt_of):
+    """Prompts of five lengths, about films of different lengths, about two at once, and about none."""
+    return [
+        prompt_of(Conversation().ask(FIRST, film(RED))),
+        prompt_of(Conversation().ask(SECOND, film(BLUE, 11)).reply(ANSWERS[BLUE, SECOND]).ask(FIRST)),
+        prompt_of(Conversation().ask(FIRST)),
+        prompt_of(Conversation().ask(SECOND, film(RED, 1), film(BLUE, 3))),
+        prompt_of(Conversation().ask(SECOND, film(RED, 2))),
+    ]
 
 
 @dataclass

@@ -1,47 +1,18 @@
-"""Generation is stateless: rows, caches, seeds and stop strings change nothing they must not."""
+"""What is said depends on the prompt and its own sampling alone: neighbours, caches and seeds change nothing else."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from taught import ANSWERS, BLUE, FIRST, RED, SECOND, film
 
 from kangaroo.chat.answerer import FinishReason, Sampling
-from kangaroo.chat.features import FilmFeatures
-from kangaroo.chat.generate import generate, score_continuations
-from kangaroo.chat.memory import Memory, Prompt
+from kangaroo.chat.batch import Batch
+from kangaroo.chat.generate import score_continuations
+from kangaroo.chat.memory import Memory
 from kangaroo.dialogue.conversation import Conversation
 from kangaroo.errors import ContextError
-
-
-@pytest.fixture
-def prompt_of(taught, tiny_processor):
-    """Turn a conversation into a prompt, straight through the processor and the network."""
-
-    def make(conversation):
-        frames = tiny_processor.read(tiny_processor.plan(conversation, context_tokens=4096))
-        encoded = tiny_processor.encode(conversation, frames, generation_prompt=True)
-        films = []
-        for place, own in enumerate(frames):
-            pixels, times_s = tiny_processor.pixels([own])
-            with torch.inference_mode():
-                rows = taught.model.encode_films(pixels, times_s, [len(own)])
-            films.append(FilmFeatures(key=place, rows=rows, times_s=tuple(own.times_s.tolist()), notes=()))
-        return Prompt(ids=encoded.input_ids, films=films)
-
-    return make
-
-
-@pytest.fixture
-def prompts(prompt_of):
-    """Prompts of five lengths, about films of different lengths, about two at once, and about none."""
-    return [
-        prompt_of(Conversation().ask(FIRST, film(RED))),
-        prompt_of(Conversation().ask(SECOND, film(BLUE, 11)).reply(ANSWERS[BLUE, SECOND]).ask(FIRST)),
-        prompt_of(Conversation().ask(FIRST)),
-        prompt_of(Conversation().ask(SECOND, film(RED, 1), film(BLUE, 3))),
-        prompt_of(Conversation().ask(SECOND, film(RED, 2))),
-    ]
 
 
 @pytest.fixture
@@ -49,14 +20,16 @@ def say(taught, tiny_processor):
     """Return (text, tokens, reason) of each row."""
 
     def run(prompts, sampling=Sampling(), *, model=taught, memory=None):
-        texts, tokens, reasons = [""] * len(prompts), [0] * len(prompts), [None] * len(prompts)
-        for steps in generate(model, prompts, tokenizer=tiny_processor.tokenizer, sampling=sampling, memory=memory):
-            for step in steps:
-                assert reasons[step.row] is None, "a row went on after its end"
-                texts[step.row] += step.text
-                tokens[step.row] += 1
-                reasons[step.row] = step.finish_reason
-        return list(zip(texts, tokens, reasons, strict=True))
+        batch = Batch(model, tiny_processor.tokenizer)
+
+        def one(prompt, own):
+            steps = list(batch.answer(prompt, own, memory=memory))
+            assert all(step.finish_reason is None for step in steps[:-1]), "a row went on after its end"
+            return "".join(step.text for step in steps), len(steps), steps[-1].finish_reason
+
+        each = [sampling] * len(prompts) if isinstance(sampling, Sampling) else sampling
+        with ThreadPoolExecutor(len(prompts)) as threads:
+            return list(threads.map(one, prompts, each))
 
     return run
 
@@ -146,7 +119,7 @@ def test_the_start_of_a_stop_string_that_never_ends_is_said(say, prompts):
 
 def test_characters_of_several_tokens_are_said_whole(taught, tiny_processor, prompt_of):
     prompt = prompt_of(Conversation().ask(SECOND, film(RED)))
-    steps = [own for (own,) in generate(taught, [prompt], tokenizer=tiny_processor.tokenizer)]
+    steps = list(Batch(taught, tiny_processor.tokenizer).answer(prompt))
     assert "".join(step.text for step in steps) == ANSWERS[RED, SECOND]
     assert sum(not step.text for step in steps) > 4, "every character was one token, so nothing was tested"
     assert all("�" not in step.text for step in steps)
@@ -191,13 +164,6 @@ def test_an_answer_is_no_longer_than_asked_or_than_the_context(taught, say, prom
     narrow.config.text_config.max_position_embeddings = len(prompt.ids)
     with pytest.raises(ContextError, match=f"{len(prompt.ids)} tokens"):
         say([prompt], model=narrow)
-
-
-def test_a_left_answer_costs_nothing_more(taught, tiny_processor, prompts, work):
-    rounds = generate(taught, prompts[:1], tokenizer=tiny_processor.tokenizer)
-    next(rounds), next(rounds)
-    rounds.close()
-    assert len(work.positions) == 2
 
 
 def teacher_forced(model, prompt, ids):

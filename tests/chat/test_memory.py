@@ -69,15 +69,6 @@ def test_a_growing_cache_gives_what_transformers_cache_gives(lengths):
     assert ours.get_seq_length() == theirs.get_seq_length() == sum(lengths)
 
 
-def test_rows_that_are_dropped_leave_the_others_as_they_were():
-    cache = GrowingCache()
-    first, second = states(0, 5, rows=3), states(1, 2, rows=2)
-    cache.update(first, first, 0)
-    cache.batch_select_indices(torch.tensor([2, 0]))
-    keys, _ = cache.update(second, second, 0)
-    assert torch.equal(keys, torch.cat([first[[2, 0]], second], dim=-2))
-
-
 def test_forgetting_makes_room_for_other_words_and_keeps_the_first():
     cache = GrowingCache()
     first, second = states(0, 5), states(1, 3)

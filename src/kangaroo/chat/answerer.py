@@ -67,11 +67,15 @@ class Answer:
     finish_reason: FinishReason | None = None
     timings_s: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    _closed: bool = field(default=False, init=False, repr=False)
 
     def __iter__(self) -> Iterator[str]:
         whole = False
         try:
             for piece in self.stream:
+                if self._closed:
+                    self.finish_reason = FinishReason.CANCELLED
+                    return
                 self.text += piece
                 yield piece
             whole = True
@@ -80,9 +84,16 @@ class Answer:
                 self.close()
 
     def close(self) -> None:
-        """End the answer here. What was said stays; an answer that has ended is left as it is."""
+        """End the answer here, from any thread. What was said stays; an answer that has ended is left as it is.
+
+        Where another thread is waiting for the next piece, that thread's iteration ends instead of getting it.
+        """
+        self._closed = True
         if isinstance(self.stream, Generator):
-            self.stream.close()
+            try:
+                self.stream.close()
+            except ValueError:  # it runs in another thread, which finds it closed
+                return
         if self.finish_reason is None:
             self.finish_reason = FinishReason.CANCELLED
 

@@ -1,10 +1,9 @@
-"""Keys and values that grow in place.
+"""Keys and values of one conversation that grow in place.
 
 transformers' `DynamicCache` copies everything at each new word, which costs a third of a small model's time; here room
 is made ahead, a quarter more each time. Axes: row, head, position, width.
 """
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
@@ -48,13 +47,8 @@ class GrowingLayer(DynamicLayer):
         return self.keys, self.values
 
     def keep_first(self, length: int) -> None:
-        """Forget all positions but the first ones, even where a step was interrupted between keys and values."""
+        """Forget all positions but the first ones, even where reading was interrupted between keys and values."""
         self.keys, self.values = self.keys[..., :length, :], self.values[..., :length, :]
-
-    def batch_select_indices(self, indices: torch.Tensor) -> None:
-        """Keep only these rows."""
-        super().batch_select_indices(indices)
-        self._room = []
 
 
 class GrowingCache(Cache):
@@ -62,6 +56,13 @@ class GrowingCache(Cache):
 
     def __init__(self) -> None:
         super().__init__(layer_class_to_replicate=GrowingLayer)
+
+    def add_layer(self, keys: Float[Tensor, "row head position width"], values: Tensor) -> None:
+        """Hold these as the next layer's, without a copy and without more room."""
+        layer = GrowingLayer()
+        layer.lazy_initialization(keys, values)
+        layer.keys, layer.values = keys, values
+        self.layers.append(layer)
 
     def keep_first(self, length: int) -> None:
         """Forget all positions but the first ones."""

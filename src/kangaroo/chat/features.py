@@ -1,15 +1,15 @@
 """Films become feature rows, each film once: opened, decoded and seen only where that was not done before.
 
-Shared by all sessions of one model. Films of one call are decoded side by side and seen together in chunks.
+Shared by all sessions of one model. Films of one conversation are decoded side by side and seen together in chunks.
 Axes: frame, token, width.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
-from threading import Lock
+from threading import BoundedSemaphore, Condition, Lock
 from time import perf_counter
 
 import torch
@@ -29,7 +29,7 @@ from kangaroo.video.source import VideoSource
 MAX_BYTES = 2 << 30
 _MAX_PLANNED_TIMES = 1 << 20
 _ANY = VideoSource("")
-_MAX_THREADS = 16
+_MAX_DECODERS = 16  # films decoded at a time, whoever asks
 _FRAMES_AT_ONCE = 512  # normalised pixels of so many frames are held on the device at a time
 
 
@@ -81,6 +81,9 @@ class FilmReader:
         self._processor = processor
         self._seen: BoundedStore[FilmFeatures] = BoundedStore(max_size=max_bytes)
         self._planned: BoundedStore[FilmPlan] = BoundedStore(max_size=_MAX_PLANNED_TIMES)
+        self._decoders = BoundedSemaphore(_MAX_DECODERS)
+        self._changed = Condition()
+        self._reading: set[Hashable] = set()
         self._lock = Lock()
 
     def plan(self, conversation: Conversation, *, context_tokens: int, reserve_tokens: int) -> Look:
@@ -122,42 +125,51 @@ class FilmReader:
                 return
             yield replace(film, source=video.source)
 
-    def read(self, looks: Sequence[Look], stopwatch: Stopwatch) -> list[list[FilmFeatures]]:
-        """Return the features of each look's films. The looks are over then.
+    def read(self, look: Look, stopwatch: Stopwatch) -> list[FilmFeatures]:
+        """Return the features of a look's films. The look is over then.
+
+        Who wants films that another thread is reading waits for it.
 
         Raises:
             VideoError: A film cannot be read.
         """
-        try:
-            wanted: dict[Hashable, FilmPlan] = {}
-            for look in looks:
-                wanted |= dict(zip(look.keys, look.plan.films, strict=True))
+        wanted = dict(zip(look.keys, look.plan.films, strict=True))
+        with look.lent, self._alone(wanted.keys()):
             found = {key: features for key in wanted if (features := self._seen.get(key)) is not None}
             new = {key: film for key, film in wanted.items() if key not in found}
             with stopwatch.time("decode"):
                 frames = dict(zip(new, self._decode(list(new.values())), strict=True))
             with stopwatch.time("vision"):
                 found |= self._see(frames)
-            return [[found[key] for key in look.keys] for look in looks]
+            return [found[key] for key in look.keys]
+
+    @contextmanager
+    def _alone(self, keys: Collection[Hashable]) -> Iterator[None]:
+        """Wait until no other thread reads any of these films."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._reading.isdisjoint(keys))
+            self._reading.update(keys)
+        try:
+            yield
         finally:
-            for look in looks:
-                look.lent.close()
+            with self._changed:
+                self._reading.difference_update(keys)
+                self._changed.notify_all()
 
     def _decode(self, films: list[FilmPlan]) -> list[Frames]:
         def read(film: FilmPlan) -> Frames:
-            return self._processor.video_processor.read(film.source, film.sampler)
+            with self._decoders:
+                return self._processor.video_processor.read(film.source, film.sampler)
 
         if len(films) < 2:
             return [read(film) for film in films]
-        with ThreadPoolExecutor(min(len(films), _MAX_THREADS)) as threads:
+        with ThreadPoolExecutor(min(len(films), _MAX_DECODERS)) as threads:
             return list(threads.map(read, films))
 
     def _see(self, films: dict[Hashable, Frames]) -> dict[Hashable, FilmFeatures]:
         made: dict[Hashable, FilmFeatures] = {}
         with self._lock:
-            # another thread may have seen some of them while this one decoded
-            made |= {key: features for key in films if (features := self._seen.get(key)) is not None}
-            for keys in _together([(key, len(frames)) for key, frames in films.items() if key not in made]):
+            for keys in _together([(key, len(frames)) for key, frames in films.items()]):
                 rows = self._rows([films[key] for key in keys])
                 for key, own in zip(keys, rows, strict=True):
                     times_s = tuple(films[key].times_s.tolist())

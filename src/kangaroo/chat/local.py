@@ -1,23 +1,23 @@
-"""Answer with a model in this process. Threads may ask at the same time: they share the films that were seen."""
+"""Answer with a model in this process. Threads may ask at the same time: they share the films that were seen, and one
+running batch.
+"""
 
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import perf_counter
-from typing import Any
 
 from kangaroo.chat.answerer import Answer, Sampling
+from kangaroo.chat.batch import MAX_ROWS, Batch
 from kangaroo.chat.features import MAX_BYTES, FilmFeatures, FilmReader, Look, Stopwatch
-from kangaroo.chat.generate import generate, score_continuations
+from kangaroo.chat.generate import Step, score_continuations
 from kangaroo.chat.memory import Memory, Prompt
 from kangaroo.chat.session import Ask, OpensSessions
 from kangaroo.dialogue.conversation import Conversation
 from kangaroo.dialogue.processor import KangarooProcessor
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.video.sampler import FrameSampler
-
-_MAX_THREADS = 16
 
 
 class LocalAnswerer(OpensSessions):
@@ -32,6 +32,7 @@ class LocalAnswerer(OpensSessions):
         processor: The one that the model was trained with.
         name: What answers call the model.
         max_feature_bytes: How much memory of the model's device may hold features of films that were seen.
+        max_rows: How many answers run together. Others wait until one ends.
     """
 
     def __init__(
@@ -41,12 +42,15 @@ class LocalAnswerer(OpensSessions):
         *,
         name: str,
         max_feature_bytes: int = MAX_BYTES,
+        max_rows: int = MAX_ROWS,
     ) -> None:
         self.name = name
         self.model = model
         self.processor = processor
         self._films = FilmReader(model, processor, max_bytes=max_feature_bytes)
-        self._lock = threading.Lock()
+        self._batch = Batch(model, processor.tokenizer, max_rows=max_rows)
+        # one at a time, for memory's sake
+        self._scoring = threading.Lock()
 
     @property
     def frame_sampler(self) -> FrameSampler:
@@ -78,30 +82,17 @@ class LocalAnswerer(OpensSessions):
     def answer_batch(self, conversations: Sequence[Conversation], sampling: Sampling = Sampling()) -> list[Answer]:
         """Answer several conversations together, and wait for all: the most answers a second on a GPU.
 
-        Each answer's `vision`, `prefill` and `generate` seconds are those of the whole batch.
-
         Raises:
             KangarooError: As `answer`, for the first conversation that cannot be answered.
         """
-        if not conversations:
-            return []
-        with ThreadPoolExecutor(_MAX_THREADS) as threads:
-            begun = list(threads.map(partial(self._begin, sampling=sampling), conversations))
-        stopwatch = Stopwatch()
-        films = self._films.read([look for _, look, _ in begun], stopwatch)
-        prompts = []
-        for (answer, look, _), own in zip(begun, films, strict=True):
-            prompts.append(self._prompt(answer, look, own))
-        rounds = generate(self.model, prompts, tokenizer=self.processor.tokenizer, sampling=sampling, lock=self._lock)
-        for new_tokens, steps in enumerate(_timed(rounds, stopwatch.timings_s), start=1):
-            for step in steps:
-                answer = begun[step.row][0]
-                answer.text += step.text
-                answer.new_tokens = new_tokens
-                answer.finish_reason = step.finish_reason
-        for answer, _, own_stopwatch in begun:
-            answer.timings_s = own_stopwatch.timings_s | stopwatch.timings_s
-        return [answer for answer, _, _ in begun]
+        with ThreadPoolExecutor(MAX_ROWS) as threads:
+            answers = list(threads.map(partial(self.answer, sampling=sampling), conversations))
+            try:
+                return list(threads.map(Answer.read, answers))
+            except BaseException:
+                for answer in answers:
+                    answer.close()
+                raise
 
     def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[float]:
         """Return the log-likelihood of each continuation as the assistant's answer, in nats; its end is not counted.
@@ -110,9 +101,9 @@ class LocalAnswerer(OpensSessions):
             KangarooError: As `answer`.
         """
         answer, look, stopwatch = self._begin(conversation, Sampling(max_new_tokens=1))
-        prompt = self._prompt(answer, look, self._films.read([look], stopwatch)[0])
+        prompt = self._prompt(answer, look, self._films.read(look, stopwatch))
         ids = [self.processor.encoder.text(continuation.strip()) for continuation in continuations]
-        with self._lock:
+        with self._scoring:
             return score_continuations(self.model, prompt, ids)
 
     def _begin(self, conversation: Conversation, sampling: Sampling) -> tuple[Answer, Look, Stopwatch]:
@@ -147,16 +138,9 @@ class LocalAnswerer(OpensSessions):
     def _stream(
         self, answer: Answer, look: Look, stopwatch: Stopwatch, sampling: Sampling, memory: Memory | None
     ) -> Iterator[str]:
-        films = self._films.read([look], stopwatch)[0]
-        rounds = generate(
-            self.model,
-            [self._prompt(answer, look, films)],
-            tokenizer=self.processor.tokenizer,
-            sampling=sampling,
-            memory=memory,
-            lock=self._lock,
-        )
-        for new_tokens, (step,) in enumerate(_timed(rounds, stopwatch.timings_s), start=1):
+        films = self._films.read(look, stopwatch)
+        steps = self._batch.answer(self._prompt(answer, look, films), sampling, memory=memory)
+        for new_tokens, step in enumerate(_timed(steps, stopwatch.timings_s), start=1):
             answer.new_tokens = new_tokens
             # known before the last words are handed out: who has them all need not ask for more
             answer.finish_reason = step.finish_reason
@@ -164,16 +148,16 @@ class LocalAnswerer(OpensSessions):
                 yield step.text
 
 
-def _timed(rounds: Iterator[Any], timings_s: dict[str, float]) -> Iterator[Any]:
-    """Pass on the rounds; the first one's seconds are `prefill`, the others' `generate`."""
+def _timed(steps: Iterator[Step], timings_s: dict[str, float]) -> Iterator[Step]:
+    """Pass on the steps; the seconds until the first are `prefill`, those until the others `generate`."""
     name = "prefill"
     while True:
         began = perf_counter()
         try:
-            steps = next(rounds, None)
+            step = next(steps, None)
         finally:
             timings_s[name] = timings_s.get(name, 0.0) + perf_counter() - began
-        if steps is None:
+        if step is None:
             return
         name = "generate"
-        yield steps
+        yield step

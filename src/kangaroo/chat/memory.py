@@ -24,7 +24,7 @@ class Memory:
     """The keys and values of one conversation. Serves one answer at a time.
 
     Attributes:
-        cache: May hold more than `ids` where a step was interrupted.
+        cache: Empty while an answer is under way in a batch, whose slot holds it.
         ids: What was read for certain.
         films: Which films the placeholders among `ids` stood for.
     """
@@ -50,6 +50,10 @@ class Memory:
         else:
             self.cache = GrowingCache()
         return Prompt(ids=prompt.ids[known:], films=prompt.films[num_films:])
+
+    def forget(self) -> None:
+        """Forget everything."""
+        self.cache, self.ids, self.films = GrowingCache(), [], []
 
     def has_read(self, prompt: Prompt) -> None:
         """Note what was read since."""

@@ -1,0 +1,137 @@
+"""Rows of different lengths come, grow and go, and each attends to its own keys alone."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from kangaroo.chat import slots as module
+from kangaroo.chat.cache import GrowingCache
+from kangaroo.chat.slots import Slots
+
+LAYERS, HEADS, GROUPS, WIDTH = 2, 6, 3, 8
+
+
+class Plain:
+    """What slots must equal: each row's keys and values in tensors of their own, attention written out."""
+
+    def __init__(self):
+        self.rows = []
+
+    def attend(self, query, keys, values, layer):
+        gathered = []
+        for row, states in enumerate(self.rows):
+            states[layer] = [
+                torch.cat([old, new[row : row + 1]], dim=2)
+                for old, new in zip(states[layer], (keys, values), strict=True)
+            ]
+            own = [each.repeat_interleave(HEADS // GROUPS, dim=1) for each in states[layer]]
+            gathered.append(F.scaled_dot_product_attention(query[row : row + 1], *own))
+        return torch.cat(gathered).transpose(1, 2)
+
+
+class Pair:
+    """Slots and their plain double, given the same."""
+
+    def __init__(self, device="cpu", dtype=torch.float32):
+        self.slots, self.plain = Slots(), Plain()
+        self.random = torch.Generator().manual_seed(0)
+        self.as_given = {"device": device, "dtype": dtype}
+
+    def draw(self, *shape):
+        return torch.randn(*shape, generator=self.random).to(**self.as_given)
+
+    def put(self, length, room):
+        states = [[self.draw(1, GROUPS, length, WIDTH) for _ in "kv"] for _ in range(LAYERS)]
+        cache = GrowingCache()
+        for layer, (keys, values) in enumerate(states):
+            cache.update(keys, values, layer)
+        self.slots.put(cache, room=room)
+        self.plain.rows.append(states)
+
+    def step(self):
+        rows = len(self.plain.rows)
+        inputs = self.slots.inputs()
+        assert inputs["position_ids"].tolist() == [[own[0][0].shape[2]] for own in self.plain.rows]
+        for layer in range(LAYERS):
+            query = self.draw(rows, HEADS, 1, WIDTH)
+            keys, values = self.draw(rows, GROUPS, 1, WIDTH), self.draw(rows, GROUPS, 1, WIDTH)
+            gathered = self.slots.attend(query, *self.slots.update(keys, values, layer), scaling=None)
+            torch.testing.assert_close(gathered, self.plain.attend(query, keys, values, layer))
+        self.slots.advance()
+
+    def drop(self, row):
+        cache, states = self.slots.take(row), self.plain.rows[row]
+        self.slots.drop(row)
+        for layer, own in zip(cache.layers, states, strict=True):
+            assert torch.equal(layer.keys, own[0])
+            assert torch.equal(layer.values, own[1])
+        last = self.plain.rows.pop()
+        if last is not states:
+            self.plain.rows[row] = last
+
+
+happenings = st.lists(st.one_of(st.integers(1, 700), st.floats(0, 0.99), st.none()), max_size=16)
+
+
+@given(happenings)
+def test_every_row_attends_to_what_it_has_read(happened):
+    pair = Pair()
+    for one in happened:
+        rows = len(pair.plain.rows)
+        if isinstance(one, int):
+            pair.put(one, room=one + 40)
+        elif rows and one is not None:
+            pair.drop(int(one * rows))
+        elif rows:
+            pair.step()
+        assert pair.slots.lengths == [own[0][0].shape[2] for own in pair.plain.rows]
+
+
+def test_a_step_moves_no_buffer_and_the_last_row_takes_all_memory_along():
+    pair = Pair()
+    pair.put(250, room=300)
+    places = [buffer.data_ptr() for layer in pair.slots._layers for buffer in layer]
+    for _ in range(50):
+        pair.step()
+    assert places == [buffer.data_ptr() for layer in pair.slots._layers for buffer in layer]
+    pair.drop(0)
+    assert not pair.slots._layers
+
+
+@pytest.mark.parametrize("failing", range(2 * LAYERS))
+def test_a_row_without_memory_leaves_the_others_as_they_were(monkeypatch, failing):
+    pair = Pair()
+    for length in (30, 9):
+        pair.put(length, room=60)
+    pair.step()
+    make, calls = module._buffer, []
+
+    def short(*args):
+        calls.append(args)
+        if len(calls) == failing + 1:
+            raise torch.OutOfMemoryError("no more")
+        return make(*args)
+
+    monkeypatch.setattr(module, "_buffer", short)
+    with pytest.raises(torch.OutOfMemoryError):
+        pair.put(5, room=1000)
+    pair.plain.rows = pair.plain.rows[:2]
+    pair.step()
+    pair.put(6, room=900)
+    pair.step()
+    pair.drop(0)
+    pair.step()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_one_kernel_for_all_rows_gathers_what_each_gathers_alone(dtype):
+    pair = Pair("cuda", dtype)
+    for length in (3000, 5, 700, 1):
+        pair.put(length, room=length + 50)
+        pair.step()
+    for row in (3, 0, 1):
+        pair.drop(row)
+        pair.step()
