@@ -61,7 +61,7 @@ def large_clients(device: str, num_clients: int, num_tokens: int, *, context_tok
         torch.set_default_dtype(torch.bfloat16)
         model = KangarooForConditionalGeneration(config).eval()
         torch.set_default_dtype(torch.float32)
-    batch = Batch(model, Bytes(), max_rows=num_clients)
+    batch = Batch(model, Letters(), max_rows=num_clients)
     start, end = (config.visual_token_ids[name] for name in (VisualToken.START, VisualToken.END))
 
     def client(number: int) -> Client:
@@ -72,18 +72,19 @@ def large_clients(device: str, num_clients: int, num_tokens: int, *, context_tok
         memory, prompt = Memory(), Prompt(ids=ids, films=[film])
 
         def ask() -> int:
-            return sum(1 for _ in batch.answer(prompt, long(num_tokens), memory=memory))
+            return sum(1 for _ in batch.answer(prompt, Sampling(max_new_tokens=num_tokens), memory=memory))
 
-        sum(1 for _ in batch.answer(prompt, long(2), memory=memory))
+        sum(1 for _ in batch.answer(prompt, Sampling(max_new_tokens=2), memory=memory))
         return ask
 
     return [client(number) for number in range(num_clients)]
 
 
-class Bytes:
+class Letters:
     """A vocabulary without a tokenizer: what random weights say is not worth reading."""
 
-    added_tokens_decoder: dict[int, str] = {}
+    def __init__(self) -> None:
+        self.added_tokens_decoder: dict[int, str] = {}
 
     def convert_ids_to_tokens(self, id: int) -> str:
         """Return a letter."""

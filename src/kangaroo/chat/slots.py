@@ -161,7 +161,7 @@ class Slots:
             )
             for row, length in enumerate(self.lengths)
         ]
-        return torch.cat(own).reshape(rows, 1, heads, width)
+        return (torch.cat(own) if rows > 1 else own[0]).reshape(rows, 1, heads, width)
 
     def _grow(self, number: int, *, slots: int, room: int) -> None:
         grown = []
