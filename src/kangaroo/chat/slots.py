@@ -57,18 +57,20 @@ class Slots:
         """
         room = -(-room // _CHUNK) * _CHUNK
         row, length = len(self.lengths), cache.get_seq_length()
-        for number, layer in enumerate(cache.layers):
-            own = layer.keys, layer.values
-            if number == len(self._layers):
-                self._layers.append((_buffer(own[0], 1, room), _buffer(own[1], 1, room)))
-            # a row that did not fit may have left some layers larger than others
-            slots, before = self._layers[number][0].shape[0], self._layers[number][0].shape[2]
-            if row == slots or room > before:
-                self._grow(number, slots=slots + 1 + slots // 8 if row == slots else slots, room=max(room, before))
-            for buffer, states in zip(self._layers[number], own, strict=True):
-                buffer[row, :, :length] = states[0]
-        self.lengths.append(length)
-        self._settle()
+        try:
+            for number, layer in enumerate(cache.layers):
+                own = layer.keys, layer.values
+                if number == len(self._layers):
+                    self._layers.append((_buffer(own[0], 1, room), _buffer(own[1], 1, room)))
+                # a row that did not fit may have left some layers larger than others
+                slots, before = self._layers[number][0].shape[0], self._layers[number][0].shape[2]
+                if row == slots or room > before:
+                    self._grow(number, slots=slots + 1 + slots // 8 if row == slots else slots, room=max(room, before))
+                for buffer, states in zip(self._layers[number], own, strict=True):
+                    buffer[row, :, :length] = states[0]
+            self.lengths.append(length)
+        finally:
+            self._settle()
 
     def take(self, row: int) -> GrowingCache:
         """Return a copy of a row."""
@@ -139,7 +141,7 @@ class Slots:
                     for each in (keys, values)
                 ),
                 self._ends,
-                self._ends * keys.shape[2],
+                self._starts[keys.shape[2]],
                 1,
                 max(self.lengths) + 1,
                 0.0,
@@ -179,6 +181,7 @@ class Slots:
         self._places = torch.arange(len(self.lengths), device=device)
         self._seen = (self._positions + 1).int()
         self._ends = torch.arange(len(self.lengths) + 1, dtype=torch.int32, device=device)
+        self._starts = {keys.shape[2]: self._ends * keys.shape[2] for keys, _ in self._layers}
 
 
 def slot_attention(
