@@ -171,7 +171,8 @@ def _recomputed(forward: Callable[..., Any], mode: Recompute) -> Callable[..., A
 def compile_blocks(model: KangarooForConditionalGeneration) -> None:
     """Compile what repeats, hooks of sharding left outside: one compilation serves all blocks of a kind."""
     for block in model.model.vision_tower.blocks:
-        block.forward = torch.compile(block.forward, dynamic=False)
+        # the number of frames differs from step to step: found out at the second, and left open from then on
+        block.forward = torch.compile(block.forward)
     for layer in model.model.language_model.layers:
         layer.forward = torch.compile(layer.forward, dynamic=True)
 
