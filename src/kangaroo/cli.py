@@ -278,6 +278,29 @@ def _rounded(times_s: Sequence[float]) -> list[float]:
     return [round(time_s, 6) for time_s in times_s]
 
 
+@evaluate.command("needle")
+def evaluate_needle(
+    out: Annotated[Path, typer.Option(help="Where answers and reports go; a run that was cut off goes on.")],
+    model: ModelOption = None,
+    endpoint: EndpointOption = None,
+    per_cell: Annotated[int, typer.Option(help="Films for each of the 30 cells, asked eight questions each.")] = 5,
+    seed: Annotated[int, typer.Option(help="Another seed gives other films.")] = 0,
+    batch: BatchOption = None,
+    workers: WorkersOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Ask for one odd scene hidden in films of 16 to 160 frames."""
+    from kangaroo.evaluation import needle_report
+
+    answerer = _answerer(model, endpoint, device)
+    pace = _pace(answerer, batch, workers)
+    with _answering() as progress:
+        report = needle_report.evaluate_needle(
+            answerer, out, per_cell=per_cell, seed=seed, pace=pace, progress=progress
+        )
+    typer.echo(report.markdown())
+
+
 @contextmanager
 def _answering() -> Iterator[Callable[[int, int], None]]:
     """Show a bar that counts answers while the block runs."""

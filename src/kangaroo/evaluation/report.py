@@ -16,7 +16,7 @@ from kangaroo.playground.questions import Family
 from kangaroo.playground.vocabulary import Language, Style
 
 _LONG_FRAMES = 64
-_TITLES = {
+TITLES = {
     Part.LETTERED: "Four options, the film shown",
     Part.NO_FILM: "The same questions without the film",
     Part.OPEN: "Free answers, equal after normalisation",
@@ -91,13 +91,14 @@ def make_report(
             "about": about,
             "machine": describe_machine(),
             "films": {"number": len(lengths), "shortest_s": min(lengths), "longest_s": max(lengths)},
-            "parts": {str(part): _part(part, own) for part, own in by_part.items()},
+            "parts": {str(part): score_part(part, own) for part, own in by_part.items()},
             "speed": {**speed, **_speed(answers)},
         }
     )
 
 
-def _part(part: Part, answers: list[Answered]) -> dict[str, Any]:
+def score_part(part: Part, answers: list[Answered]) -> dict[str, Any]:
+    """Return every figure of one way of asking: over all, per family, language, frames and other groups."""
     values = {
         **_scored(answers),
         "interval_over_films": cluster_bootstrap([one["score"] for one in answers], [one["film"] for one in answers]),
@@ -190,11 +191,9 @@ def _spread(seconds: Sequence[float]) -> dict[str, float]:
 
 def _section(part: Part, values: dict[str, Any]) -> list[str]:
     low, high = values["interval_over_films"]
-    head = (
-        f"**{_percent(values['score'])}** of {values['number']:,} (95 % over films: {_percent(low)} to {_percent(high)}"
-    )
+    head = f"**{percent(values['score'])}** of {values['number']:,} (95 % over films: {percent(low)} to {percent(high)}"
     lines = [
-        f"## {_TITLES[part]}",
+        f"## {TITLES[part]}",
         "",
         f"{head}{'; ' + _CHANCE[part] if part in _CHANCE else ''}). "
         f"Unreadable: {values['unparsed']}. Cut off: {values['cut_off']}.",
@@ -208,12 +207,12 @@ def _section(part: Part, values: dict[str, Any]) -> list[str]:
         )
     if "within_interval" in values:
         own = values["within_interval"]
-        low, high = map(_percent, own["interval"])
+        low, high = map(percent, own["interval"])
         lines.append(
-            f"**When, within one sampling interval**: {_percent(own['score'])} of {own['number']:,} ({low} to {high})."
+            f"**When, within one sampling interval**: {percent(own['score'])} of {own['number']:,} ({low} to {high})."
         )
     if "truth" in values:
-        lines.append(f"Of the sentences said, {_percent(values['truth'])} are true.")
+        lines.append(f"Of the sentences said, {percent(values['truth'])} are true.")
     for name in ("answers", "keys"):
         if name in values:
             lines.append(f"{name.capitalize()}: " + ", ".join(f"{key} {n}" for key, n in values[name].items()) + ".")
@@ -223,7 +222,7 @@ def _section(part: Part, values: dict[str, Any]) -> list[str]:
         groups = {**values["families"], **groups}
     for name, own in groups.items():
         low, high = own["interval"]
-        lines.append(f"| {name} | {own['number']} | {_percent(own['score'])} | {_percent(low)} to {_percent(high)} |")
+        lines.append(f"| {name} | {own['number']} | {percent(own['score'])} | {percent(low)} to {percent(high)} |")
     return [*lines, ""]
 
 
@@ -245,5 +244,6 @@ def _speed_lines(speed: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Say a share: `94.8 %`."""
     return f"{100 * share:.1f} %"
