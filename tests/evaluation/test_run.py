@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from answerers import Scripted, guessing, knowing
 
+from kangaroo import cli
 from kangaroo.errors import EndpointError, OptionError
 from kangaroo.evaluation.asking import Pace
 from kangaroo.evaluation.films import Drawing, Films
 from kangaroo.evaluation.playground import Part, make_playground
 from kangaroo.evaluation.run import evaluate_playground
 from kangaroo.evaluation.score import wilson
+from kangaroo.playground.vocabulary import Style
 from kangaroo.video.source import VideoSource
 
 SMALL = {"num_questions": 20, "seed": 26}  # films that are soon drawn
@@ -132,8 +134,8 @@ def test_progress_counts_what_is_answered(tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"num_questions": 220}, {"seed": 1}, {"parts": (Part.NO_FILM, Part.LETTERED)}],
-    ids=["number", "seed", "parts"],
+    [{"num_questions": 220}, {"seed": 1}, {"parts": (Part.NO_FILM, Part.LETTERED)}, {"style": Style.NOTO}],
+    ids=["number", "seed", "parts", "style"],
 )
 def test_other_questions_are_not_mixed_in(tmp_path, change):
     evaluate_playground(saying_by_rote(), tmp_path, **BLIND)
@@ -310,6 +312,17 @@ def test_when_counts_what_is_told_within_a_sampling_interval(tmp_path, films_fol
     assert values["within_interval"]["score"] == 1
     assert values["score"] == 0
     assert "When, within one sampling interval" in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [("--style", "crayon", "fluent, noto"), ("--draw", "half", "whole, seen"), ("--parts", "sung", "lettered")],
+)
+def test_the_command_names_what_can_be_chosen(tmp_path, capsys, option, value, said):
+    assert cli.run(["evaluate", "playground", "--out", str(tmp_path), option, value]) == 2
+    complaint = capsys.readouterr().err
+    assert value in complaint
+    assert said in complaint
 
 
 def test_evaluation_imports_without_torch():

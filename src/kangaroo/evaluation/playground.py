@@ -59,7 +59,7 @@ class Item:
         pair: Shared by the English and the Chinese form of one question.
         film: Its film's place in the benchmark, also where the film is not shown (`Part.NO_FILM`).
         second_s: Where a time is asked, the time before it was rounded to a whole second; else None.
-        names_sprite: Whether question or answer name a sprite, which must then be recognised.
+        names_sprite: Whether question or answer name a sprite.
     """
 
     id: str
