@@ -57,9 +57,8 @@ def _seen_times(film: Film, sampler: FrameSampler) -> Float64[np.ndarray, " fram
     """Return the seconds of a film's frames that a sampler takes; of its first frame, from which times count; and of
     one last frame, halfway between the last taken and the end, which gives the file the film's length.
     """
-    duration_s = film.num_frames / film.fps
-    taken = np.floor(sampler.wanted_times(duration_s) * film.fps + 1e-6) / film.fps
-    return np.unique([0.0, *taken, (taken[-1] + duration_s) / 2])
+    taken = film.taken_times_s(sampler)
+    return np.unique([0.0, *taken, (taken[-1] + film.num_frames / film.fps) / 2])
 
 
 def facts(film: Film) -> dict[str, Any]:
