@@ -6,8 +6,9 @@ import openai
 import pytest
 from serving_server import FILM
 
-from kangaroo.chat.answerer import Sampling
+from kangaroo.chat.answerer import FinishReason, Sampling
 from kangaroo.chat.pictures import encode_jpeg
+from kangaroo.chat.remote import RemoteAnswerer
 from kangaroo.video.decode import read_frames
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
@@ -127,6 +128,13 @@ def test_sampling_is_obeyed(server, joey):
 
 def _warm(seed):
     return Sampling(temperature=1.5, top_p=0.9, max_new_tokens=20, seed=seed)
+
+
+def test_an_answerer_elsewhere_may_ask(server):
+    answer = RemoteAnswerer(server.url).chat(FILM, num_frames=4).ask(COUNT).read()
+    assert (answer.model, answer.finish_reason) == ("joey", FinishReason.STOP)
+    assert len(answer.times_s[0]) == 4
+    assert answer.prompt_tokens > answer.new_tokens > 0
 
 
 def test_models_and_files_are_as_openai_has_them(server):
