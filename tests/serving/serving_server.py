@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import httpx2
@@ -24,9 +25,13 @@ class Server:
     model: str
     key: str = "none"
 
-    @property
+    @cached_property
     def client(self):
         return openai.OpenAI(base_url=self.url, api_key=self.key, max_retries=0, timeout=60)
+
+    @property
+    def headers(self):
+        return {"Authorization": f"Bearer {self.key}"}
 
     @property
     def root(self):
@@ -34,10 +39,10 @@ class Server:
 
     def post(self, **body):
         body = {"model": self.model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 4} | body
-        return httpx2.post(f"{self.url}/chat/completions", json=body, timeout=60)
+        return httpx2.post(f"{self.url}/chat/completions", json=body, headers=self.headers, timeout=60)
 
     def metrics(self):
-        text = httpx2.get(f"{self.root}/metrics", headers={"Authorization": f"Bearer {self.key}"}).text
+        text = httpx2.get(f"{self.root}/metrics", headers=self.headers).text
         return {name: float(value) for name, value in re.findall(r"^(kangaroo_[^ ]+) ([^ ]+)$", text, re.M)}
 
     def wait_for(self, metric, value, within_s=5.0):
@@ -65,6 +70,8 @@ def start_server(model="joey", **settings):
         try:
             url = process.stdout.readline().strip()
             assert url, "the server did not start"
-            yield Server(url=url, process=process, model=Path(model).name, key=settings.get("api_key", "none"))
+            running = Server(url=url, process=process, model=Path(model).name, key=settings.get("api_key", "none"))
+            with running.client:
+                yield running
         finally:
             process.kill()

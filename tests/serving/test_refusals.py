@@ -10,9 +10,8 @@ import zlib
 from urllib.parse import urlsplit
 
 import httpx2
-import openai
 import pytest
-from serving_server import FILM, start_server
+from serving_server import FILM
 
 from kangaroo.errors import OptionError
 from kangaroo.serving.settings import Settings
@@ -214,7 +213,7 @@ def _dripped(small, head):
 
 
 def test_a_site_cannot_ask_through_the_browser(small):
-    for headers in ({"host": "evil.example"}, {"origin": "https://evil.example"}):
+    for headers in ({"host": "evil.example"}, {"host": "[::1"}, {"origin": "https://evil.example"}, {"origin": "null"}):
         assert told(httpx2.get(f"{small.url}/models", headers=headers))[0] == 403
     assert httpx2.get(f"{small.url}/models", headers={"origin": "http://localhost:8501"}).status_code == 200
 
@@ -242,17 +241,6 @@ def test_the_server_keeps_no_memory_of_it(small):
         time.sleep(0.1)
     assert small.resident_bytes() <= 1.1 * before
     assert small.post().status_code == 200
-
-
-def test_a_key_is_asked_for_everywhere_but_for_the_pulse(endless):
-    with start_server(endless, api_key="swordfish") as server:
-        assert [model.id for model in server.client.models.list()] == ["endless"]
-        for path in ("/v1/models", "/v1/files", "/metrics", "/openapi.json", "/nothing"):
-            for headers in ({}, {"authorization": "Bearer swordfis"}, {"authorization": "Basic swordfish"}):
-                assert told(httpx2.get(server.root + path, headers=headers))[0] == 401
-        assert httpx2.get(f"{server.root}/healthz").json() == {"status": "ok"}
-        with pytest.raises(openai.AuthenticationError):
-            openai.OpenAI(base_url=server.url, api_key="unknown").models.list()
 
 
 def test_settings_that_would_let_strangers_in_are_refused(tmp_path):

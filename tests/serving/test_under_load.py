@@ -91,22 +91,6 @@ def test_who_hangs_up_ends_a_decoder_that_hangs(small):
     assert ask_about(small, film).choices[0].finish_reason in ("stop", "length")
 
 
-def test_sigterm_ends_what_runs_and_refuses_the_rest(endless):
-    with start_server(endless, num_running=1) as small:
-        stream = first_chunks(small, max_tokens=300, stream_options={"include_usage": True})
-        with ThreadPoolExecutor(1) as threads:
-            waiting = threads.submit(small.post)
-            small.wait_for("kangaroo_requests_waiting", 1)
-            small.process.send_signal(signal.SIGTERM)
-            assert waiting.result().status_code == 503
-        chunks = list(stream)
-        assert chunks[-1].usage.completion_tokens > 10
-        assert chunks[-2].choices[0].finish_reason in ("stop", "length")
-        assert small.process.wait(timeout=20) == 0
-        with pytest.raises(httpx2.ConnectError):
-            small.post()
-
-
 def test_a_slow_decoder_holds_up_nobody_else(small):
     film = upload(small)
     (decoder,) = small.decoders()
@@ -121,3 +105,36 @@ def test_a_slow_decoder_holds_up_nobody_else(small):
     assert time.monotonic() - began_s < 3
     os.kill(decoder, signal.SIGCONT)
     slow.join()
+
+
+@pytest.fixture(scope="module")
+def locked(endless):
+    """One answer at a time, for those who have the key."""
+    with start_server(endless, api_key="swordfish", num_running=1) as running:
+        yield running
+
+
+def test_a_key_is_asked_for_everywhere_but_for_the_pulse(locked):
+    assert [model.id for model in locked.client.models.list()] == ["endless"]
+    for path in ("/v1/models", "/v1/files", "/metrics", "/openapi.json", "/nothing"):
+        for headers in ({}, {"authorization": "Bearer swordfis"}, {"authorization": "Basic swordfish"}):
+            refused = httpx2.get(locked.root + path, headers=headers)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_api_key")
+    assert httpx2.get(f"{locked.root}/healthz").json() == {"status": "ok"}
+    with pytest.raises(openai.AuthenticationError), openai.OpenAI(base_url=locked.url, api_key="unknown") as stranger:
+        stranger.models.list()
+
+
+def test_sigterm_ends_what_runs_and_refuses_the_rest(locked):
+    stream = first_chunks(locked, max_tokens=300, stream_options={"include_usage": True})
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(locked.post)
+        locked.wait_for("kangaroo_requests_waiting", 1)
+        locked.process.send_signal(signal.SIGTERM)
+        assert waiting.result().status_code == 503
+    chunks = list(stream)
+    assert chunks[-1].usage.completion_tokens == 300
+    assert chunks[-2].choices[0].finish_reason == "length"
+    assert locked.process.wait(timeout=20) == 0
+    with pytest.raises(httpx2.ConnectError):
+        locked.post()

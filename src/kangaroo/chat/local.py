@@ -149,7 +149,6 @@ class LocalAnswerer(OpensSessions):
     ) -> Iterator[str]:
         films = self._films.read([look], stopwatch)[0]
         answer.films_seen = stopwatch.films_seen
-        memory = Memory() if memory is None else memory
         rounds = generate(
             self.model,
             [self._prompt(answer, look, films)],
@@ -159,7 +158,8 @@ class LocalAnswerer(OpensSessions):
             lock=self._lock,
         )
         for new_tokens, (step,) in enumerate(_timed(rounds, stopwatch.timings_s), start=1):
-            answer.new_tokens, answer.cached_tokens = new_tokens, memory.num_recalled
+            answer.new_tokens = new_tokens
+            answer.cached_tokens = 0 if memory is None else memory.num_recalled
             # known before the last words are handed out: who has them all need not ask for more
             answer.finish_reason = step.finish_reason
             if step.text:

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import FastAPI, Form, Request
 from fastapi.exceptions import RequestValidationError
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -107,8 +106,8 @@ class Desk:
         run.start(self._threads)
         return run
 
-    def take(self, form: UploadForm) -> Upload:
-        """Keep an uploaded film. Blocks.
+    def take(self, form: UploadForm, reading: Reading) -> Upload:
+        """Keep an uploaded film. Blocks, until it is opened or the reading is cancelled.
 
         Raises:
             KangarooError: It cannot be opened or is more than is taken.
@@ -118,7 +117,7 @@ class Desk:
             with path.open("wb") as file:
                 while chunk := form.file.file.read(1 << 20):
                     file.write(chunk)
-            with self.shelf.keep(path) as film, Reading(media=self.media) as reading:
+            with self.shelf.keep(path) as film:
                 reading.source(film, name)
                 return self.shelf.add_upload(film, filename=name, purpose=form.purpose)
         finally:
@@ -215,8 +214,12 @@ def _add_files(app: FastAPI, desk: Desk) -> None:
     shelf = desk.shelf
 
     @app.post("/v1/files")
-    async def upload(form: Annotated[UploadForm, Form()]) -> dict[str, Any]:
-        return file_object(await run_in_threadpool(desk.take, form))
+    async def upload(form: Annotated[UploadForm, Form()], request: Request) -> dict[str, Any]:
+        with Reading(media=desk.media) as reading:
+            try:
+                return file_object(await _unless_hung_up(request, asyncio.to_thread(desk.take, form, reading)))
+            finally:
+                reading.cancel()
 
     @app.get("/v1/files")
     async def uploads() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from asyncio import timeout_at
 from asyncio.events import get_running_loop
 from collections.abc import Mapping
 from contextlib import suppress
+from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,7 +40,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, settings: Settings, metrics: Metrics) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
-        self._held_bytes = 0
+        self._held_bytes = {_Kind.BODY: 0, _Kind.UPLOAD: 0}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass, or refuse it."""
@@ -68,8 +69,8 @@ class Guard:
             if not started:
                 await error_response(as_api_error(error))(scope, receive, tell)
         finally:
-            self._held_bytes -= body.num_held
-            if body.num_held > _LARGE_BYTES:
+            self._held_bytes[body.kind] -= body.num_held
+            if body.kind is _Kind.BODY and body.num_held > _LARGE_BYTES:
                 get_running_loop().call_later(_SOON_S, get_running_loop().run_in_executor, None, _give_back_memory)
 
     def _check_caller(self, headers: Headers, path: str) -> None:
@@ -82,21 +83,28 @@ class Guard:
                 raise ApiError(
                     401, "the API key is missing or wrong; send it as a bearer token", code="invalid_api_key"
                 )
-        elif not self._settings.allow_without_key:
-            # a site that a person visits could ask us through the browser, by a name of its own that leads here
-            for name in (f"//{headers.get('host', '')}", headers.get("origin", "//localhost")):
-                if not is_loopback(urlsplit(name).hostname or ""):
-                    raise ApiError(403, "without an API key only this machine may ask, by the name localhost")
+            return
+        # a site that a person visits could ask us through the browser, by a name of its own that leads here
+        names = f"//{headers.get('host', '')}", headers.get("origin", "//localhost")
+        if not self._settings.allow_without_key and not all(map(_is_here, names)):
+            raise ApiError(403, "without an API key only this machine may ask, by the name localhost")
 
-    def hold(self, num_bytes: int) -> None:
-        """Count bytes of a body that come into memory.
+    def hold(self, num_bytes: int, kind: "_Kind") -> None:
+        """Count bytes that come into memory, or in uploads to disk.
 
         Raises:
             ApiError: All requests together hold too many.
         """
-        if self._held_bytes + num_bytes > self._settings.max_held_bytes:
+        settings = self._settings
+        most = settings.max_held_bytes if kind is _Kind.BODY else settings.max_stored_bytes
+        if self._held_bytes[kind] + num_bytes > most:
             raise ApiError(503, "too many large requests at a time; try again later", code="overloaded", retry_s=5)
-        self._held_bytes += num_bytes
+        self._held_bytes[kind] += num_bytes
+
+
+class _Kind(Enum):
+    BODY = "body"
+    UPLOAD = "upload"
 
 
 class _Body:
@@ -104,8 +112,8 @@ class _Body:
 
     def __init__(self, guard: Guard, settings: Settings, scope: Scope, receive: Receive) -> None:
         is_upload = scope["path"].rstrip("/") == _UPLOADS
-        self.num_held = 0
-        self._guard, self._receive, self._is_upload = guard, receive, is_upload
+        self.kind, self.num_held = _Kind.UPLOAD if is_upload else _Kind.BODY, 0
+        self._guard, self._receive = guard, receive
         self._most = settings.max_upload_bytes if is_upload else settings.max_body_bytes
         patience_s = settings.body_s * (_UPLOAD_PATIENCE if is_upload else 1)
         self._deadline_s = get_running_loop().time() + patience_s
@@ -126,9 +134,8 @@ class _Body:
         self._num_bytes += num_bytes
         if self._num_bytes > self._most:
             await self._refuse()
-        if not self._is_upload:  # those go to disk
-            self._guard.hold(num_bytes)
-            self.num_held += num_bytes
+        self._guard.hold(num_bytes, self.kind)
+        self.num_held += num_bytes
         return message
 
     async def _next(self) -> Message:
@@ -147,6 +154,13 @@ class _Body:
             while not self._ended and num_bytes < _DISCARDED * self._most:
                 num_bytes += len((await self._next()).get("body", b""))
         raise ApiError(413, f"the body is larger than the {self._most} bytes taken here", code="too_large")
+
+
+def _is_here(url: str) -> bool:
+    try:
+        return is_loopback(urlsplit(url).hostname or "")
+    except ValueError:  # half an IPv6 address
+        return False
 
 
 def _give_back_memory() -> None:

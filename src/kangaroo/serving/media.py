@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from time import monotonic
 from urllib.parse import unquote, urlsplit
 
 from kangaroo.chat.store import BoundedStore
@@ -59,6 +60,7 @@ class Reading:
 
     def __post_init__(self) -> None:
         self._decoding, self._fetching = Errands(self.media.decoders), Errands(self.media.fetchers)
+        self._fetching_s = self.media.settings.fetch_s
 
     def __enter__(self) -> "Reading":
         return self
@@ -161,6 +163,9 @@ class Reading:
         label = urlsplit(url)._replace(query="", fragment="").geturl().rpartition("@")[2][:120]
         film = self._lent.enter_context(shelf.lend(url=url))
         if film is None:
+            began_s = monotonic()
+            if self._fetching_s <= 0:
+                raise VideoError(f"{label}: fetching the request's films took longer than {settings.fetch_s:g} s")
             path = shelf.new_path()
             with _gone_unless_kept(path):
                 self._fetching.call(
@@ -168,13 +173,14 @@ class Reading:
                     url,
                     path,
                     max_bytes=settings.max_upload_bytes,
-                    total_timeout_s=settings.fetch_s,
+                    total_timeout_s=self._fetching_s,
                     hosts=PublicHosts(trusted=settings.trusted_hosts),
                     name=label,
                     doing="fetching it",
                 )
                 film = self._lent.enter_context(shelf.keep(path))
             shelf.add_url(film, url)
+            self._fetching_s -= monotonic() - began_s
         return film, label
 
     def _written(self, content: bytes) -> Film:

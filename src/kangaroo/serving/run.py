@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import logging
 import signal
 import socket
 import sys
@@ -66,6 +65,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, desk: Desk, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._desk, self._ready = desk, ready
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -73,7 +73,8 @@ class _Server(uvicorn.Server):
         self._ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._loop.call_soon_threadsafe(self._desk.admission.close)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._desk.admission.close)
         super().handle_exit(sig, frame)
 
 
@@ -127,7 +128,6 @@ def _listen(settings: Settings) -> socket.socket:
             listening.close()
             raise
     except OSError as error:
-        logging.getLogger(__name__).debug("%s", error)
         raise OptionError(
             f"cannot listen at {settings.host}:{settings.port} ({error.strerror}); choose another --host or --port"
         ) from None

@@ -23,15 +23,16 @@ class Settings:
         trusted_hosts: `host:port` of URLs that are fetched though the address is not public.
         num_running: Answers under way at a time.
         num_waiting: Requests that may wait for their turn; further ones are refused with 429.
-        remembered_tokens: Tokens of conversations whose keys and values are kept for their next round.
+        remembered_tokens: Tokens of conversations whose keys and values are kept for their next round; 4 GiB of the
+            model's device for the 8-billion-parameter network in bfloat16.
         max_body_bytes: The largest request but an upload.
-        max_held_bytes: All request bodies in memory together.
+        max_held_bytes: All request bodies in memory together; uploads under way count against `max_stored_bytes`.
         max_upload_bytes: The largest film, uploaded or fetched.
         max_stored_bytes: All films kept on disk together.
         upload_s: How long an upload is kept.
         fetched_s: How long a film is kept that came by URL or within a request, after it was last used.
         body_s: The longest that sending a request's headers or its body may take; an upload may take ten times that.
-        fetch_s: The longest that fetching a URL may take.
+        fetch_s: The longest that fetching all URLs of one request may take.
         max_film_s: The longest film.
         max_picture_px: The largest picture, width times height.
         max_films: Films and pictures in one request.
@@ -51,7 +52,7 @@ class Settings:
     trusted_hosts: tuple[str, ...] = ()
     num_running: int = 8
     num_waiting: int = 64
-    remembered_tokens: int = 1 << 16
+    remembered_tokens: int = 1 << 15
     max_body_bytes: int = 48 * _MIB
     max_held_bytes: int = 512 * _MIB
     max_upload_bytes: int = 1024 * _MIB
