@@ -179,7 +179,7 @@ def serve(
     trust: Annotated[
         list[str] | None, typer.Option(help="HOST:PORT of films' URLs that may be on an inner network; repeatable.")
     ] = None,
-    running: Annotated[int, typer.Option(help="Answers at a time.")] = 8,
+    running: Annotated[int, typer.Option(help="Answers at a time.")] = 16,
     waiting: Annotated[int, typer.Option(help="Requests that may wait; further ones are refused with 429.")] = 64,
     device: DeviceOption = None,
 ) -> None:

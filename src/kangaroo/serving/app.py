@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar, runtime_checkable
 
 from fastapi import FastAPI, Form, Request
 from fastapi.exceptions import RequestValidationError
@@ -37,6 +37,7 @@ _HUNG_UP = 499  # nobody reads it; the metrics show it
 Result = TypeVar("Result")
 
 
+@runtime_checkable
 class Served(Protocol):
     """What a server knows of a model: an `Answerer` that opens sessions."""
 

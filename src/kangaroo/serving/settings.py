@@ -50,7 +50,7 @@ class Settings:
     allow_without_key: bool = False
     folder: Path | None = None
     trusted_hosts: tuple[str, ...] = ()
-    num_running: int = 8
+    num_running: int = 16
     num_waiting: int = 64
     remembered_tokens: int = 1 << 15
     max_body_bytes: int = 48 * _MIB
