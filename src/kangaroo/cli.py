@@ -167,6 +167,52 @@ def train(
             typer.echo("done" if done else f"stopped after {wanted.minutes:g} minutes; the same command goes on")
 
 
+@app.command()
+def serve(
+    model: Annotated[str | None, typer.Option(help="joey (the default), a folder, or a hub id.")] = None,
+    host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
+    api_key: Annotated[
+        str | None,
+        typer.Option(envvar="KANGAROO_API_KEY", help="What clients must show; better set in the environment."),
+    ] = None,
+    without_key: Annotated[
+        bool, typer.Option("--without-key", help="Let other machines in without a key, knowingly.")
+    ] = False,
+    folder: Annotated[Path | None, typer.Option(help="Let requests name the films below it as file:// URLs.")] = None,
+    trust: Annotated[
+        list[str] | None, typer.Option(help="HOST:PORT of films' URLs that may be on an inner network; repeatable.")
+    ] = None,
+    running: Annotated[int, typer.Option(help="Answers at a time.")] = 16,
+    waiting: Annotated[int, typer.Option(help="Requests that may wait; further ones are refused with 429.")] = 64,
+    device: DeviceOption = None,
+) -> None:
+    """Answer over the network, as OpenAI's clients ask."""
+    import logging
+
+    os.environ.pop("KANGAROO_API_KEY", None)  # processes that decode strangers' films need not hold it
+    try:
+        from kangaroo.serving.run import serve as run_server
+    except ModuleNotFoundError as error:
+        raise OptionError(f"{error.name} is missing; pip install 'kangaroo-video[serve]'") from None
+    from kangaroo.chat.terminal import tell
+    from kangaroo.serving.settings import Settings
+
+    settings = Settings(
+        host=host,
+        port=port,
+        api_key=api_key,
+        allow_without_key=without_key,
+        folder=folder,
+        trusted_hosts=tuple(trust or ()),
+        num_running=running,
+        num_waiting=waiting,
+    )
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    answerer = _local(model, device)
+    run_server(answerer, settings, ready=lambda url: tell(f"{answerer.name} answers at {url}; Ctrl-C stops"))
+
+
 playground = typer.Typer(help="Films whose content is known.", no_args_is_help=True)
 app.add_typer(playground, name="playground")
 
@@ -329,6 +375,10 @@ def _answerer(model: str | None, endpoint: str | None, device: str | None) -> "L
         from kangaroo.chat.remote import RemoteAnswerer
 
         return RemoteAnswerer(endpoint, model)
+    return _local(model, device)
+
+
+def _local(model: str | None, device: str | None) -> "LocalAnswerer":
     # transformers reads this once, when it is imported; its warnings are for programmers
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     from kangaroo.chat.load import JOEY, load
