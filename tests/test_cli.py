@@ -221,4 +221,4 @@ def test_the_command_for_vllm_can_be_typed_as_printed(folder, capsys):
     assert run(["vllm", "--model", str(folder), "--context", "1500"]) == 0
     program, verb, where, *options = shlex.split(capsys.readouterr().out)
     assert [program, verb, where] == ["vllm", "serve", str(folder)]
-    assert options[:2] == ["--max-model-len", "1500"]
+    assert options[:4] == ["--served-model-name", "tiny", "--max-model-len", "1500"]

@@ -147,7 +147,8 @@ def vllm(
     from kangaroo.chat.load import JOEY, find_folder
     from kangaroo.serving.vllm_command import serve_command
 
-    typer.echo(shlex.join(serve_command(find_folder(model or JOEY), context_tokens=context, gpus=gpus)))
+    folder, name = find_folder(model or JOEY), Path(model or JOEY).expanduser().resolve().name
+    typer.echo(shlex.join(serve_command(folder, name=name, context_tokens=context, gpus=gpus)))
 
 
 @app.command()

@@ -18,7 +18,7 @@ from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
 from kangaroo.video.write import write_video
 
-SECONDS = (2.5, 4, 6.5, 9, 12, 16, 24, 32, 45, 64)
+SECONDS = (2.5, 4, 6.5, 9, 12, 16, 20, 26, 34, 48)
 QUESTIONS = ("What happens in the film?", "影片里发生了什么？", "How many objects are there?")
 
 

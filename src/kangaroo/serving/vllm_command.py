@@ -20,14 +20,17 @@ def max_frames(layout: VisualLayout, context_tokens: int) -> int:
     return max(layout.kernel[0], layout.most_frames(context_tokens - WORDS))
 
 
-def serve_command(folder: Path, *, context_tokens: int | None = None, gpus: int = 1) -> list[str]:
+def serve_command(
+    folder: Path, *, name: str | None = None, context_tokens: int | None = None, gpus: int = 1
+) -> list[str]:
     """Return the command that serves a model's folder with vLLM, ready for a shell.
 
     >>> serve_command(Path("joey"))[:5]
-    ['vllm', 'serve', 'joey', '--max-model-len', '8192']
+    ['vllm', 'serve', 'joey', '--served-model-name', 'joey']
 
     Args:
         folder: Holds the model, its processor beside it.
+        name: What clients call the model; None for the folder's name.
         context_tokens: The most tokens of a prompt and its answer; None for the most the model was made for.
         gpus: How many GPUs share each layer of the language model.
 
@@ -46,7 +49,8 @@ def serve_command(folder: Path, *, context_tokens: int | None = None, gpus: int 
     fewest_frames = min(sampler.num_frames or sampler.min_frames, most_frames)
     # a film passes the vision tower as one, so one step should take the longest
     batch = -(-(layout.num_tokens(most_frames) + WORDS) // _STEP) * _STEP
-    command = ["vllm", "serve", str(folder), "--max-model-len", str(context), "--max-num-batched-tokens", str(batch)]
+    command = ["vllm", "serve", str(folder), "--served-model-name", name or folder.resolve().name]
+    command += ["--max-model-len", str(context), "--max-num-batched-tokens", str(batch)]
     films = (context - WORDS) // layout.num_tokens(fewest_frames)
     command += ["--limit-mm-per-prompt", json.dumps({"video": films})]
     if gpus != 1:

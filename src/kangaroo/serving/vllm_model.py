@@ -154,6 +154,15 @@ class FilmDummies(MultiModalDummyInputsBuilder):
 class KangarooForConditionalGeneration(MultiModalMixin, CausalMixin):
     """The network as vLLM runs it: its language model in vLLM's engine, its vision tower in PyTorch."""
 
+    def recursive_replace(self) -> None:
+        """Put vLLM's layers in place of ours, in all parts but the vision tower, which stays whole on each GPU.
+
+        vLLM shares out any two linear layers that read the same, and the tower normalises across their outputs.
+        """
+        tower, self.model.vision_tower = self.model.vision_tower, torch.nn.Identity()
+        super().recursive_replace()
+        self.model.vision_tower = tower
+
     def embed_multimodal(
         self, *, pixel_values_videos: Sequence[Tensor], video_times_s: Sequence[Tensor], **_: Any
     ) -> list[Tensor]:
