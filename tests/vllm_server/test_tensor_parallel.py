@@ -39,4 +39,5 @@ def test_two_processes_say_what_one_says(folder, draw, tmp_path):
         for question in ("What happens?", "How many objects?"):
             said = own.chat(path, sampling=sampling).ask(question).read().text
             reply = server.answer([message(question, path)], max_tokens=24)
-            assert reply.choices[0].message.content == said
+            # random words may be cut off within a character, of which vLLM shows nothing
+            assert reply.choices[0].message.content.rstrip("\ufffd") == said.rstrip("\ufffd")

@@ -94,7 +94,7 @@ class ServedProcessor(KangarooProcessor):
     """The processor in the form that vLLM keeps: each film on its own, so that what is cached knows no neighbours."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> ModelInputs:
-        """Return model inputs with one tensor per film; times are float32 seconds under an integer's name.
+        """Return model inputs with one tensor per film; times are the bits of float32 seconds, as int32.
 
         vLLM rounds every float to the model's precision, and half precision would round seconds.
         """
