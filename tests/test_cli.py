@@ -1,6 +1,7 @@
 """The command line says beforehand what it will do, prints what scripts can read, and tells mistakes in one line."""
 
 import json
+import shlex
 import subprocess
 import sys
 import threading
@@ -224,3 +225,10 @@ def test_a_server_that_would_let_strangers_in_is_refused(capsys, monkeypatch):
     assert "the API key is empty" in capsys.readouterr().err
     assert run(["serve", "--host", "nowhere.invalid", "--api-key", "x", "--device", "cpu"]) == 2
     assert "cannot listen at nowhere.invalid:8000" in capsys.readouterr().err
+
+
+def test_the_command_for_vllm_can_be_typed_as_printed(folder, capsys):
+    assert run(["vllm", "--model", str(folder), "--context", "1500"]) == 0
+    program, verb, where, *options = shlex.split(capsys.readouterr().out)
+    assert [program, verb, where] == ["vllm", "serve", str(folder)]
+    assert options[:4] == ["--served-model-name", "tiny", "--max-model-len", "1500"]

@@ -139,6 +139,23 @@ def info(
 
 
 @app.command()
+def vllm(
+    model: ModelOption = None,
+    context: Annotated[int | None, typer.Option(help="The most tokens of a prompt and its answer.")] = None,
+    gpus: Annotated[int, typer.Option(help="How many GPUs share the language model.")] = 1,
+) -> None:
+    """Print the command that serves a model with vLLM, its limits computed from what films cost in its context."""
+    import shlex
+
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    from kangaroo.chat.load import JOEY, find_folder
+    from kangaroo.serving.vllm_command import serve_command
+
+    folder, name = find_folder(model or JOEY), Path(model or JOEY).expanduser().resolve().name
+    typer.echo(shlex.join(serve_command(folder, name=name, context_tokens=context, gpus=gpus)))
+
+
+@app.command()
 def train(
     recipe: Annotated[Path, typer.Argument(help="A TOML file; recipes/ holds examples.")],
     stages: Annotated[str | None, typer.Option(help="Which stages, such as 3 or 3-5; all by default.")] = None,
