@@ -99,11 +99,25 @@ def test_an_answer_that_is_over_cannot_be_stopped():
 def test_asking_ends_the_answer_under_way():
     answerer, talk = begin("one two three", "four", held=True)
     first = talk.ask("Count", FRAMES, WORDS)
+    answerer.go.release()
+    while not first.text:
+        assert first.wait(10.0)
     second = talk.ask("Again", FRAMES, WORDS)
     assert first.status is Status.STOPPED
     answerer.go.release(100)
     assert ended(second).text.strip() == "four"
     assert talk.rounds == [first, second]
+
+
+def test_an_answer_begins_once_somebody_watches_and_not_where_it_was_stopped_before():
+    answerer, talk = begin("one")
+    first = talk.ask("Count", FRAMES, WORDS)
+    talk.stop()
+    settle()
+    assert first.status is Status.STOPPED
+    assert answerer.asked == []
+    ended(talk.regenerate(FRAMES, WORDS))
+    assert len(answerer.asked) == 1
 
 
 def test_who_waits_for_a_first_word_for_long_keeps_its_memory_to_itself(monkeypatch):

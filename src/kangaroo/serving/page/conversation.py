@@ -39,10 +39,10 @@ def show_conversation(desk: Desk, film: Film, language: Language, *, model: str)
     if not desk.talk.rounds:
         with beginning.container():
             _show_beginning(desk, language)
-    for one in desk.talk.rounds:
+    for number, one in enumerate(desk.talk.rounds):
         with st.chat_message("user", avatar=_USER):
             st.markdown(plain(one.question))
-        with st.chat_message("assistant", avatar=_MODEL):
+        with st.chat_message("assistant", avatar=_MODEL), st.container(key=f"answer_{number}"):
             place = Place(round=one, words=st.empty(), costs=st.empty())
             _show(place, film, language)
             running = place if one.is_running else None

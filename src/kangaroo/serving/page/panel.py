@@ -17,6 +17,8 @@ from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
 
 _WAYS = ("films", "upload", "link")
+_MAX_TITLE = 40
+_LONGEST = 32_768
 _COUNTS = ("rule", "rate", "count")
 
 
@@ -35,8 +37,7 @@ def show_film(desk: Desk, language: Language) -> None:
         st.video(film.source.value, format=film.mime)  # type: ignore[arg-type]
     info = film.info
     length = [] if info.is_image else [f"{info.duration_s:.1f} s"]
-    size = [f"{info.size_bytes / 1e6:.1f} MB"] if info.size_bytes is not None else []
-    st.caption(" · ".join([plain(film.source.name), *length, f"{info.width_px} × {info.height_px}", *size]))
+    st.caption(" · ".join([plain(film.source.name), *length, f"{info.width_px} × {info.height_px} px"]))
     frames = st.container(key="frames")
     _settle(desk, film, language)
     with frames:
@@ -79,7 +80,7 @@ def _choose(desk: Desk, language: Language) -> None:
 def _choose_open(desk: Desk, language: Language) -> None:
     """Offer the samples, and what else is open."""
     titles = {films.sample(name).fingerprint(): say(name, language) for name in films.SAMPLES}
-    titles |= {key: film.source.name for key, film in desk.opened.items() if key not in titles}
+    titles |= {key: plain(film.source.name[:_MAX_TITLE]) for key, film in desk.opened.items() if key not in titles}
     st.pills(
         say("film", language),
         list(titles),
@@ -168,7 +169,7 @@ def _word_settings(language: Language) -> Sampling:
         longest = st.number_input(
             say("longest", language),
             16,
-            4096,
+            _LONGEST,
             default.max_new_tokens,
             16,
             key="longest",

@@ -19,6 +19,7 @@ from kangaroo.video.source import VideoSource
 
 UNWATCHED_S = 30.0
 _GRACE_S = 2.0  # how long a new answer waits for one that was stopped to let go of what the model remembers
+_UNSEEN_S = 2.0  # how long it waits for somebody to watch
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Round:
         self._stopped = threading.Event()
         self._over = threading.Event()
         self._news = threading.Event()
+        self._watched = threading.Event()
         self._watched_s = monotonic()
 
     @property
@@ -79,6 +81,7 @@ class Round:
     def wait(self, timeout_s: float) -> bool:
         """Watch: return once more was said, it is over, or the time is; say whether more may come."""
         self._watched_s = monotonic()
+        self._watched.set()
         self._news.wait(timeout_s)
         self._news.clear()
         return self.is_running
@@ -87,11 +90,16 @@ class Round:
         """End the answer here. One that is over is left as it is."""
         if self.is_running:
             self._stopped.set()
+            self._watched.set()
             self._news.set()
 
     def tell(self, begin: Callable[[], Answer]) -> None:
         """Have the answer made, on this thread, until it ends or is stopped."""
         try:
+            # the question shall be on the page before the work begins, which leaves little time for anything else
+            self._watched.wait(_UNSEEN_S)
+            if self._stopped.is_set():
+                return
             self.answer = begin()
             for _ in self.answer:
                 self._news.set()
