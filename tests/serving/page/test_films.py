@@ -64,6 +64,18 @@ def test_a_strip_can_have_as_few_frames_as_a_model_was_shown():
     assert len(film.strip(FrameSampler(), num_frames=10).times_s) == 10
 
 
+def test_a_picture_is_shown_larger():
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.new("RGB", (300, 100), "red").save(file, "PNG")
+    film = Film(VideoSource(file.getvalue(), label="red.png"), RULE)
+    assert film.info.is_image
+    (picture,) = film.strip(RULE).pictures
+    with Image.open(io.BytesIO(base64.b64decode(picture.split(",")[1]))) as shown:
+        assert shown.size == (1296, 432)
+
+
 def test_a_film_that_takes_too_long_is_given_up(monkeypatch):
     monkeypatch.setattr(films_module, "LIMITS", Limits(time_s=0.01))
     with pytest.raises(VideoError, match="longer than"):

@@ -149,9 +149,20 @@ def test_a_regeneration_that_fails_keeps_the_answer_before():
     _, talk = begin("a crab", "!")
     ended(talk.ask("What?", FRAMES, WORDS))
     again = ended(talk.regenerate(FRAMES, WORDS))
-    settle()
     assert again.status is Status.FAILED
     assert again.text.strip() == "a crab"
+
+
+def test_a_regeneration_that_is_stopped_early_keeps_the_answer_before():
+    answerer, talk = begin("a crab", "never heard")
+    ended(talk.ask("What?", FRAMES, WORDS))
+    answerer.go = threading.Semaphore(0)
+    again = talk.regenerate(FRAMES, WORDS)
+    assert again.text == ""
+    talk.stop()
+    assert again.text.strip() == "a crab"
+    answerer.go.release(10)
+    settle()
 
 
 @pytest.mark.parametrize("answer", ["", "!", "a crab !"])

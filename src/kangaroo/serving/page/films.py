@@ -25,6 +25,7 @@ from kangaroo.video.source import VideoInfo, VideoSource
 SAMPLES = ("kangaroo", "badger", "deer")
 LIMITS = Limits(time_s=120.0)
 _HEIGHT_PX = 108
+_IMAGE_HEIGHT_PX = 432  # it stands where films have their player
 _WIDEST = 3.0  # pictures wider than so many times their height are shown smaller
 _FETCH_TIMEOUT_S = 120.0
 _MAX_STRIPS = 4
@@ -96,8 +97,10 @@ def fetch(url: str, *, max_bytes: int) -> VideoSource:
 
 
 def read_small(source: VideoSource, sampler: FrameSampler, *, size_px: int, resize: Resize = Resize.STRETCH) -> Frames:
-    """Return frames `size_px` high in their own aspect. What the worker calls."""
+    """Return frames `size_px` high in their own aspect, a picture larger. What the worker calls."""
     info = source.open()
+    if info.is_image:
+        size_px = _IMAGE_HEIGHT_PX
     aspect = min(info.width_px / info.height_px, _WIDEST)
     return read_frames(source, sampler, size_px=(size_px, max(1, round(size_px * aspect))), resize=resize)
 

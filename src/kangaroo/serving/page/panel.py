@@ -33,7 +33,9 @@ def show_film(desk: Desk, language: Language) -> None:
     film = desk.film
     if film is None:
         return
-    if not film.info.is_image:
+    if film.info.is_image:
+        st.image(film.strip(desk.rule).pictures[0])
+    else:
         st.video(film.source.value, format=film.mime)  # type: ignore[arg-type]
     info = film.info
     length = [] if info.is_image else [f"{info.duration_s:.1f} s"]
@@ -144,8 +146,10 @@ def _frame_settings(rule: FrameSampler, film: Film, language: Language) -> Frame
         whole = (0.0, float(duration_s))
         label, note = say("part", language), say("part_help", language)
         part = st.slider(label, *whole, whole, step, key=f"part {film.key}", format="%.1f", help=note)
-        start_s = part[0] or None
-        end_s = part[1] if part[1] < duration_s else None
+        # both ends may be dragged to one place, even to the film's end
+        first_s = min(part[0], duration_s - step)
+        last_s = max(part[1], first_s + step)
+        start_s, end_s = first_s or None, last_s if last_s < duration_s else None
     return rule.with_options(fps=fps, num_frames=num_frames, start_s=start_s, end_s=end_s)
 
 

@@ -41,21 +41,32 @@ class Round:
         question: What was asked.
         sampler: The rule that picked the frames.
         sampling: How words were picked.
-        answer: As far as it came; None before anything is known of it.
         error: What went wrong, in one line.
     """
 
-    def __init__(self, question: str, sampler: FrameSampler, sampling: Sampling) -> None:
+    def __init__(
+        self, question: str, sampler: FrameSampler, sampling: Sampling, *, before: Answer | None = None
+    ) -> None:
         self.question = question
         self.sampler = sampler
         self.sampling = sampling
-        self.answer: Answer | None = None
         self.error: str | None = None
+        self._answer: Answer | None = None
+        self._before = before
         self._stopped = threading.Event()
         self._over = threading.Event()
         self._news = threading.Event()
         self._watched = threading.Event()
         self._watched_s = monotonic()
+
+    @property
+    def answer(self) -> Answer | None:
+        """The answer as far as it came, None before anything is known of it.
+
+        Where a question that was asked again ends without a word, the answer from before.
+        """
+        wordless = self._answer is None or not self._answer.text
+        return self._before if wordless and self._before is not None and not self.is_running else self._answer
 
     @property
     def text(self) -> str:
@@ -71,7 +82,7 @@ class Round:
             return Status.STOPPED
         if self._over.is_set():
             return Status.DONE
-        return Status.SPEAKING if self.text else Status.WAITING
+        return Status.SPEAKING if self._answer is not None and self._answer.text else Status.WAITING
 
     @property
     def is_running(self) -> bool:
@@ -100,14 +111,14 @@ class Round:
             self._watched.wait(_UNSEEN_S)
             if self._stopped.is_set():
                 return
-            self.answer = begin()
-            for _ in self.answer:
+            self._answer = begin()
+            for _ in self._answer:
                 self._news.set()
                 if monotonic() - self._watched_s > UNWATCHED_S:
                     self.stop()
                 if self._stopped.is_set():
                     break
-            self.answer.close()
+            self._answer.close()
         except KangarooError as error:
             self.error = " ".join(str(error).split())
         except Exception as error:
@@ -116,11 +127,6 @@ class Round:
         finally:
             self._over.set()
             self._news.set()
-
-    def fall_back(self, answer: Answer | None) -> None:
-        """Where nothing was said, show an answer from before instead."""
-        if not self.text and answer is not None:
-            self.answer = answer
 
 
 class Talk:
@@ -162,7 +168,7 @@ class Talk:
         if not question.strip():
             raise PromptError("the question is empty; write what you want to know")
         self.stop()
-        return self._begin(Round(question.strip(), sampler, sampling), before=None)
+        return self._begin(Round(question.strip(), sampler, sampling))
 
     def regenerate(self, sampler: FrameSampler, sampling: Sampling) -> Round:
         """Ask the last question again. Its answer is dropped once the new one says something.
@@ -173,8 +179,8 @@ class Talk:
         if self.last is None:
             raise PromptError("nothing was asked yet; ask first")
         self.stop()
-        before = self.rounds.pop()
-        return self._begin(Round(before.question, sampler, sampling), before=before.answer if before.text else None)
+        last = self.rounds.pop()
+        return self._begin(Round(last.question, sampler, sampling, before=last.answer if last.text else None))
 
     def stop(self) -> None:
         """End the answer under way; what was said stays."""
@@ -196,7 +202,7 @@ class Talk:
         answer.close()
         return answer
 
-    def _begin(self, new: Round, *, before: Answer | None) -> Round:
+    def _begin(self, new: Round) -> Round:
         self.rounds = [*self.rounds, new]
         rounds, busy = self.rounds, self._thread
 
@@ -206,7 +212,6 @@ class Talk:
                 if busy.is_alive():  # waits for its first word; its memory is its own then
                     self._ask = self._remembering()
             new.tell(lambda: self._ask(self._conversation(rounds), new.sampling))
-            new.fall_back(before)
 
         self._thread = threading.Thread(target=tell, name="answer", daemon=True)
         self._thread.start()
