@@ -71,8 +71,7 @@ def chat(
         raise OptionError("--json prints one answer; give a question too")
     if question is not None and not question.strip():
         raise OptionError("the question is empty; write what you want to know")
-    if endpoint is not None and device is not None:
-        raise OptionError(f"--device {device} is for a model here, but --endpoint asks one elsewhere; leave one out")
+    _check_place(endpoint, device)
     sampling = Sampling(temperature=temperature, top_p=top_p, seed=seed, max_new_tokens=max_new_tokens)
     source = VideoSource(video)
     # what is wrong with the film or its options is said before the seconds that loading a model takes
@@ -228,6 +227,26 @@ def serve(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     answerer = _local(model, device)
     run_server(answerer, settings, ready=lambda url: tell(f"{answerer.name} answers at {url}; Ctrl-C stops"))
+
+
+@app.command()
+def ui(
+    model: ModelOption = None,
+    endpoint: EndpointOption = None,
+    device: DeviceOption = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others reach the page only when this is not loopback.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
+) -> None:
+    """Show a web page for conversations about films."""
+    from kangaroo.chat.load import JOEY, find_folder
+    from kangaroo.serving.page.launch import launch
+
+    _check_place(endpoint, device)
+    if endpoint is None:
+        find_folder(model or JOEY)
+    launch(model=model, endpoint=endpoint, device=device, host=host, port=port)
 
 
 playground = typer.Typer(help="Films whose content is known.", no_args_is_help=True)
@@ -401,6 +420,11 @@ def _local(model: str | None, device: str | None) -> "LocalAnswerer":
     from kangaroo.chat.load import JOEY, load
 
     return load(model or JOEY, device=device)
+
+
+def _check_place(endpoint: str | None, device: str | None) -> None:
+    if endpoint is not None and device is not None:
+        raise OptionError(f"--device {device} is for a model here, but --endpoint asks one elsewhere; leave one out")
 
 
 def _saved_sampler(model: str | None) -> "FrameSampler":
