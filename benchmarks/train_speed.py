@@ -8,7 +8,7 @@
 gradient checkpointing, then ours, both with float32 weights and bfloat16 products, then both all in bfloat16. One
 token in ten is supervised. Utilisation counts operations that are performed, never recomputation, over the rate of an
 8192^3 product of bfloat16 matrices measured in the same run. The peer performs the whole readout and is credited with
-it. `--tiny` runs everything on a CPU in seconds, to see that it runs.
+it. `--tiny` runs everything on a CPU in seconds, to see that it runs; `--profile` tells where a GPU's time goes.
 """
 
 import argparse
@@ -16,13 +16,15 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import distributed
+from torch.profiler import ProfilerActivity, profile
 from transformers import LlamaForCausalLM
 
 from kangaroo.data.packing import Packed, PackingState, Row, join
@@ -77,8 +79,10 @@ def load_of(row: Row) -> Load:
     )
 
 
-def timed(step: Callable[[], Any], device: torch.device, *, warm: int, times: int) -> tuple[float, float]:
-    """Return the median seconds of a step and the peak of its memory in GiB."""
+def timed(
+    step: Callable[[], Any], device: torch.device, *, warm: int, times: int, look: bool = False
+) -> tuple[float, float]:
+    """Return the median seconds of a step and the peak of its memory in GiB; `look` profiles one more step."""
     on_gpu = device.type == "cuda"
     seconds = []
     for number in range(warm + times):
@@ -93,6 +97,8 @@ def timed(step: Callable[[], Any], device: torch.device, *, warm: int, times: in
         tell(f"step {number}")
         if number >= warm:
             seconds.append(time.perf_counter() - started)
+    with profiled(look):
+        step()
     return float(np.median(seconds)), torch.cuda.max_memory_allocated() / GIB if on_gpu else 0.0
 
 
@@ -129,16 +135,10 @@ def peer_step(config: KangarooConfig, row: Row, device: torch.device, dtype: tor
     return step, sum(weight.numel() for weight in model.parameters())
 
 
-def our_step(
-    config: KangarooConfig,
-    stage: Stage,
-    row: Row,
-    world: World,
-    *,
-    dtype: torch.dtype,
-    mode: Recompute,
-) -> Callable[[], Any]:
-    """Return our training step, as `kangaroo train` takes it."""
+def our_objective(
+    config: KangarooConfig, stage: Stage, world: World, *, dtype: torch.dtype, mode: Recompute
+) -> Objective:
+    """Return the network as `kangaroo train` makes it ready."""
     device = world.device
     on_gpu = device.type == "cuda"
     torch.manual_seed(0)
@@ -157,7 +157,16 @@ def our_step(
     if dtype is torch.float32:
         shard(objective, world, compute_dtype=torch.bfloat16 if on_gpu else torch.float32)
     tell("sharded")
-    optimizers = make_optimizers(model, stage)
+    return objective
+
+
+def our_step(
+    config: KangarooConfig, stage: Stage, row: Row, world: World, *, dtype: torch.dtype, mode: Recompute
+) -> Callable[[], Any]:
+    """Return our training step of one row."""
+    objective = our_objective(config, stage, world, dtype=dtype, mode=mode)
+    device = world.device
+    optimizers = make_optimizers(objective.model, stage)
     set_rates(optimizers, 0.1)
     packed: Packed = join([row])
     side = stage.image_size_px
@@ -185,7 +194,9 @@ def say(**figures: Any) -> None:
     print(json.dumps({name: round(value, 4) if isinstance(value, float) else value for name, value in figures.items()}))
 
 
-def run_slice(config: KangarooConfig, stage: Stage, world: World, *, tokens: int, times: int, mode: Recompute) -> None:
+def run_slice(
+    config: KangarooConfig, stage: Stage, world: World, *, tokens: int, times: int, mode: Recompute, look: bool
+) -> None:
     """Time the language model's step, theirs and ours."""
     device, rate = world.device, matmul_rate(world.device)
     stage = replace(stage, rates=((Part.LANGUAGE, 1e-5),))
@@ -198,7 +209,7 @@ def run_slice(config: KangarooConfig, stage: Stage, world: World, *, tokens: int
     theirs = count.of(replace(load_of(row), spoken=tokens))
     for dtype in (torch.float32, torch.bfloat16):
         step, num_weights = peer_step(config, row, device, dtype)
-        seconds, gib = timed(step, device, warm=2, times=times)
+        seconds, gib = timed(step, device, warm=2, times=times, look=look)
         base = seconds
         states = {torch.float32: 16, torch.bfloat16: 8}[dtype] * num_weights / GIB
         say(
@@ -213,7 +224,7 @@ def run_slice(config: KangarooConfig, stage: Stage, world: World, *, tokens: int
         del step
         free(device)
         step = our_step(config, small, row, world, dtype=dtype, mode=mode)
-        seconds, gib = timed(step, device, warm=3, times=times)
+        seconds, gib = timed(step, device, warm=3, times=times, look=look)
         say(
             who="kangaroo",
             weights=str(dtype),
@@ -231,7 +242,15 @@ def run_slice(config: KangarooConfig, stage: Stage, world: World, *, tokens: int
 
 
 def run_stage(
-    config: KangarooConfig, stage: Stage, world: World, *, tokens: int, frames: int, times: int, mode: Recompute
+    config: KangarooConfig,
+    stage: Stage,
+    world: World,
+    *,
+    tokens: int,
+    frames: int,
+    times: int,
+    mode: Recompute,
+    look: bool,
 ) -> None:
     """Time a step of a stage with one row on each GPU."""
     rate = matmul_rate(world.device) * world.size
@@ -239,7 +258,7 @@ def run_stage(
     with torch.device("meta"):
         operations = Operations(KangarooForConditionalGeneration(config), stage).of(load_of(row)) * world.size
     step = our_step(config, stage, row, world, dtype=torch.float32, mode=mode)
-    seconds, gib = timed(step, world.device, warm=2, times=times)
+    seconds, gib = timed(step, world.device, warm=2, times=times, look=look and world.rank == 0)
     if world.rank == 0:
         say(
             gpus=world.size,
@@ -255,6 +274,17 @@ def run_stage(
         )
 
 
+@contextmanager
+def profiled(wanted: bool) -> Iterator[None]:
+    """Print where the time of what is run within goes, dearest kernels first."""
+    if not wanted:
+        yield
+        return
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
+        yield
+    print(found.key_averages().table(sort_by="self_cuda_time_total", row_limit=40, max_name_column_width=80))
+
+
 def device_name(device: torch.device) -> str:
     """Return the card's name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
@@ -268,7 +298,9 @@ def main() -> None:
     parser.add_argument("--recompute", type=Recompute, choices=list(Recompute), default=Recompute.SELECTIVE)
     parser.add_argument("--times", type=int, default=5, help="timed steps")
     parser.add_argument("--tiny", action="store_true", help="a network of two layers, on the CPU")
+    parser.add_argument("--profile", action="store_true", help="tell where the time goes, kernel by kernel")
     asked = parser.parse_args()
+    how = {"times": asked.times, "mode": asked.recompute, "look": asked.profile}
     stage = KANGAROO[4]
     config = kangaroo_8b()
     tokens, frames = 22_000, 160
@@ -281,9 +313,9 @@ def main() -> None:
     world = start_world("cpu" if asked.tiny else "cuda")
     tell("met")
     if asked.what == "slice":
-        run_slice(config, stage, world, tokens=tokens, times=asked.times, mode=asked.recompute)
+        run_slice(config, stage, world, tokens=tokens, **how)
     else:
-        run_stage(config, stage, world, tokens=tokens, frames=frames, times=asked.times, mode=asked.recompute)
+        run_stage(config, stage, world, tokens=tokens, frames=frames, **how)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,13 @@
 """Fixtures that several parts share: one thread, and a tokenizer and a processor small enough to make in every run."""
 
+import hypothesis
 import pytest
 
 from tiny_texts import TEXTS
+
+# a busy machine is no fault of what is tested
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True, scope="session")

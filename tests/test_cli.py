@@ -1,6 +1,7 @@
 """The command line says beforehand what it will do, prints what scripts can read, and tells mistakes in one line."""
 
 import json
+import shlex
 import subprocess
 import sys
 import threading
@@ -214,3 +215,20 @@ def test_the_installed_command_leaves_with_status_2_and_no_traceback(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: gone.mp4: no such file or folder\n"
+
+
+def test_a_server_that_would_let_strangers_in_is_refused(capsys, monkeypatch):
+    monkeypatch.delenv("KANGAROO_API_KEY", raising=False)
+    assert run(["serve", "--host", "0.0.0.0"]) == 2
+    assert "no API key is set; set KANGAROO_API_KEY" in capsys.readouterr().err
+    assert run(["serve", "--api-key", " "]) == 2
+    assert "the API key is empty" in capsys.readouterr().err
+    assert run(["serve", "--host", "nowhere.invalid", "--api-key", "x", "--device", "cpu"]) == 2
+    assert "cannot listen at nowhere.invalid:8000" in capsys.readouterr().err
+
+
+def test_the_command_for_vllm_can_be_typed_as_printed(folder, capsys):
+    assert run(["vllm", "--model", str(folder), "--context", "1500"]) == 0
+    program, verb, where, *options = shlex.split(capsys.readouterr().out)
+    assert [program, verb, where] == ["vllm", "serve", str(folder)]
+    assert options[:4] == ["--served-model-name", "tiny", "--max-model-len", "1500"]

@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ from kangaroo.errors import KangarooError, OptionError
 if TYPE_CHECKING:
     from kangaroo.chat.local import LocalAnswerer
     from kangaroo.chat.remote import RemoteAnswerer
+    from kangaroo.evaluation.asking import Pace
     from kangaroo.video.sampler import FrameSampler
     from kangaroo.video.source import VideoSource
 
@@ -36,6 +38,8 @@ FpsOption = Annotated[float | None, typer.Option(help="Frames a second.")]
 FramesOption = Annotated[int | None, typer.Option(help="An exact number of frames instead.")]
 StartOption = Annotated[float | None, typer.Option(help="Second of the film to begin at.")]
 EndOption = Annotated[float | None, typer.Option(help="Second of the film to stop at.")]
+BatchOption = Annotated[int | None, typer.Option(help="Questions asked at once; 64 on a GPU, else 1, each timed.")]
+WorkersOption = Annotated[int | None, typer.Option(help="Processes that draw films ahead; the cores but two.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -67,8 +71,7 @@ def chat(
         raise OptionError("--json prints one answer; give a question too")
     if question is not None and not question.strip():
         raise OptionError("the question is empty; write what you want to know")
-    if endpoint is not None and device is not None:
-        raise OptionError(f"--device {device} is for a model here, but --endpoint asks one elsewhere; leave one out")
+    _check_place(endpoint, device)
     sampling = Sampling(temperature=temperature, top_p=top_p, seed=seed, max_new_tokens=max_new_tokens)
     source = VideoSource(video)
     # what is wrong with the film or its options is said before the seconds that loading a model takes
@@ -135,6 +138,23 @@ def info(
 
 
 @app.command()
+def vllm(
+    model: ModelOption = None,
+    context: Annotated[int | None, typer.Option(help="The most tokens of a prompt and its answer.")] = None,
+    gpus: Annotated[int, typer.Option(help="How many GPUs share the language model.")] = 1,
+) -> None:
+    """Print the command that serves a model with vLLM, its limits computed from what films cost in its context."""
+    import shlex
+
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    from kangaroo.chat.load import JOEY, find_folder
+    from kangaroo.serving.vllm_command import serve_command
+
+    folder, name = find_folder(model or JOEY), Path(model or JOEY).expanduser().resolve().name
+    typer.echo(shlex.join(serve_command(folder, name=name, context_tokens=context, gpus=gpus)))
+
+
+@app.command()
 def train(
     recipe: Annotated[Path, typer.Argument(help="A TOML file; recipes/ holds examples.")],
     stages: Annotated[str | None, typer.Option(help="Which stages, such as 3 or 3-5; all by default.")] = None,
@@ -161,6 +181,72 @@ def train(
             done = Run(wanted, world, stages=span, watch=bars).go()
         if leads:
             typer.echo("done" if done else f"stopped after {wanted.minutes:g} minutes; the same command goes on")
+
+
+@app.command()
+def serve(
+    model: Annotated[str | None, typer.Option(help="joey (the default), a folder, or a hub id.")] = None,
+    host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
+    api_key: Annotated[
+        str | None,
+        typer.Option(envvar="KANGAROO_API_KEY", help="What clients must show; better set in the environment."),
+    ] = None,
+    without_key: Annotated[
+        bool, typer.Option("--without-key", help="Let other machines in without a key, knowingly.")
+    ] = False,
+    folder: Annotated[Path | None, typer.Option(help="Let requests name the films below it as file:// URLs.")] = None,
+    trust: Annotated[
+        list[str] | None, typer.Option(help="HOST:PORT of films' URLs that may be on an inner network; repeatable.")
+    ] = None,
+    running: Annotated[int, typer.Option(help="Answers at a time.")] = 16,
+    waiting: Annotated[int, typer.Option(help="Requests that may wait; further ones are refused with 429.")] = 64,
+    device: DeviceOption = None,
+) -> None:
+    """Answer over the network, as OpenAI's clients ask."""
+    import logging
+
+    os.environ.pop("KANGAROO_API_KEY", None)  # processes that decode strangers' films need not hold it
+    try:
+        from kangaroo.serving.run import serve as run_server
+    except ModuleNotFoundError as error:
+        raise OptionError(f"{error.name} is missing; pip install 'kangaroo-video[serve]'") from None
+    from kangaroo.chat.terminal import tell
+    from kangaroo.serving.settings import Settings
+
+    settings = Settings(
+        host=host,
+        port=port,
+        api_key=api_key,
+        allow_without_key=without_key,
+        folder=folder,
+        trusted_hosts=tuple(trust or ()),
+        num_running=running,
+        num_waiting=waiting,
+    )
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    answerer = _local(model, device)
+    run_server(answerer, settings, ready=lambda url: tell(f"{answerer.name} answers at {url}; Ctrl-C stops"))
+
+
+@app.command()
+def ui(
+    model: ModelOption = None,
+    endpoint: EndpointOption = None,
+    device: DeviceOption = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others reach the page only when this is not loopback.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
+) -> None:
+    """Show a web page for conversations about films."""
+    from kangaroo.chat.load import JOEY, find_folder
+    from kangaroo.serving.page.launch import launch
+
+    _check_place(endpoint, device)
+    if endpoint is None:
+        find_folder(model or JOEY)
+    launch(model=model, endpoint=endpoint, device=device, host=host, port=port)
 
 
 playground = typer.Typer(help="Films whose content is known.", no_args_is_help=True)
@@ -194,20 +280,26 @@ def evaluate_playground(
     seed: Annotated[int, typer.Option(help="Another seed gives other films.")] = 0,
     parts: Annotated[str, typer.Option(help="Ways of asking, with commas.")] = "lettered,no_film,open,yes_no,describe",
     films: Annotated[Path | None, typer.Option(help="Where drawn films are kept; OUT/films by default.")] = None,
+    style: Annotated[str, typer.Option(help="Who drew the sprites: fluent, or noto, never trained on.")] = "fluent",
+    draw: Annotated[str, typer.Option(help="whole films, or only the frames seen: a tenth of the work.")] = "whole",
+    batch: BatchOption = None,
+    workers: WorkersOption = None,
     device: DeviceOption = None,
 ) -> None:
     """Ask a model about drawn films whose content is known."""
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
     from kangaroo.evaluation import run
+    from kangaroo.evaluation.films import Drawing
     from kangaroo.evaluation.playground import Part
+    from kangaroo.playground.vocabulary import Style
 
+    for name, value, known in (("style", style, Style), ("draw", draw, Drawing)):
+        if value not in list(known):
+            raise OptionError(f"--{name} is {value!r}; choose one of {', '.join(known)}")
     names = [name.strip() for name in parts.split(",")]
     if unknown := [name for name in names if name not in list(Part)]:
         raise OptionError(f"no part is called {unknown[0]!r}; choose among {', '.join(Part)}")
     answerer = _answerer(model, endpoint, device)
-    with Progress(*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()) as bar:
-        task = bar.add_task("answering", total=None)
+    with _answering() as progress:
         report = run.evaluate_playground(
             answerer,
             out,
@@ -215,7 +307,10 @@ def evaluate_playground(
             seed=seed,
             parts=[Part(name) for name in names],
             films=films,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            style=Style(style),
+            drawing=Drawing(draw),
+            pace=_pace(answerer, batch, workers),
+            progress=progress,
         )
     typer.echo(report.markdown())
 
@@ -265,16 +360,71 @@ def _rounded(times_s: Sequence[float]) -> list[float]:
     return [round(time_s, 6) for time_s in times_s]
 
 
+@evaluate.command("needle")
+def evaluate_needle(
+    out: Annotated[Path, typer.Option(help="Where answers and reports go; a run that was cut off goes on.")],
+    model: ModelOption = None,
+    endpoint: EndpointOption = None,
+    per_cell: Annotated[int, typer.Option(help="Films for each of the 30 cells, asked eight questions each.")] = 5,
+    seed: Annotated[int, typer.Option(help="Another seed gives other films.")] = 0,
+    batch: BatchOption = None,
+    workers: WorkersOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Ask for one odd scene hidden in films of 16 to 160 frames."""
+    from kangaroo.evaluation import needle_report
+
+    answerer = _answerer(model, endpoint, device)
+    pace = _pace(answerer, batch, workers)
+    with _answering() as progress:
+        report = needle_report.evaluate_needle(
+            answerer, out, per_cell=per_cell, seed=seed, pace=pace, progress=progress
+        )
+    typer.echo(report.markdown())
+
+
+@contextmanager
+def _answering() -> Iterator[Callable[[int, int], None]]:
+    """Show a bar that counts answers while the block runs."""
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    with Progress(*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task("answering", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _pace(answerer: "LocalAnswerer | RemoteAnswerer", batch: int | None, workers: int | None) -> "Pace":
+    """Return the pace asked for; by default many questions at once on a GPU, and films drawn by all cores but two."""
+    from kangaroo.evaluation.asking import Pace
+    from kangaroo.evaluation.machine import num_cores
+
+    model = getattr(answerer, "model", None)
+    on_gpu = getattr(getattr(model, "device", None), "type", None) == "cuda"
+    return Pace(
+        batch=(64 if on_gpu else 1) if batch is None else batch,
+        workers=max(0, num_cores() - 2) if workers is None else workers,
+    )
+
+
 def _answerer(model: str | None, endpoint: str | None, device: str | None) -> "LocalAnswerer | RemoteAnswerer":
     if endpoint is not None:
         from kangaroo.chat.remote import RemoteAnswerer
 
         return RemoteAnswerer(endpoint, model)
+    return _local(model, device)
+
+
+def _local(model: str | None, device: str | None) -> "LocalAnswerer":
     # transformers reads this once, when it is imported; its warnings are for programmers
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     from kangaroo.chat.load import JOEY, load
 
     return load(model or JOEY, device=device)
+
+
+def _check_place(endpoint: str | None, device: str | None) -> None:
+    if endpoint is not None and device is not None:
+        raise OptionError(f"--device {device} is for a model here, but --endpoint asks one elsewhere; leave one out")
 
 
 def _saved_sampler(model: str | None) -> "FrameSampler":

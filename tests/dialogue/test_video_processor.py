@@ -95,11 +95,13 @@ def test_fps_and_count_go_before_the_saved_sampler(processor):
 
 
 def test_arrays_may_keep_all_their_frames(processor, film_path):
-    metadata = VideoMetadata(total_num_frames=400, fps=4.0, frames_indices=list(range(0, 400, 10)))
+    metadata = VideoMetadata(total_num_frames=402, fps=4.0, frames_indices=list(range(2, 402, 10)))
     batch = processor([PIXELS], video_metadata=[metadata], do_sample_frames=False)
-    assert batch["video_times_s"].tolist() == [[index / 4 for index in range(0, 400, 10)]]
+    assert batch["video_times_s"].tolist() == [[index / 4 for index in range(2, 402, 10)]]
     with pytest.raises(OptionError, match="files need the sampler"):
         processor([film_path], do_sample_frames=False)
+    with pytest.raises(OptionError, match="keeps all frames; leave out fps"):
+        processor([PIXELS], video_metadata=[metadata], do_sample_frames=False, fps=2.0)
 
 
 def test_arrays_take_their_times_from_metadata(processor):

@@ -6,7 +6,8 @@ from pathlib import Path
 from kangaroo.chat.answerer import Answer, FinishReason, Sampling
 from kangaroo.dialogue.conversation import Conversation
 from kangaroo.errors import OptionError
-from kangaroo.evaluation.playground import Playground, film_path
+from kangaroo.evaluation.films import Films
+from kangaroo.evaluation.playground import Playground
 
 
 class Scripted:
@@ -42,7 +43,7 @@ def knowing(playground: Playground) -> Scripted:
     forms = ("{}", "({}).", "The answer is {}.", "答案是{}。")
     known = {}
     for number, item in enumerate(playground.items):
-        film = film_path(playground.films[item.film], Path()).name if item.shows_film else None
+        film = Films(Path()).path(playground.films[item.film]).name if item.shows_film else None
         said = forms[number % 4].format(item.expected) if item.options else f" {item.expected} "
         known[item.question, film] = said
     return Scripted(lambda question, film: known[question, film], name="knowing")

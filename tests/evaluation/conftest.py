@@ -14,3 +14,14 @@ def large():
 def films_folder(tmp_path_factory):
     """Where the small benchmark's films are drawn by whichever test comes first."""
     return tmp_path_factory.mktemp("films")
+
+
+@pytest.fixture(scope="session")
+def tiny_answerer(one_thread, tmp_path_factory):
+    """A model of random weights, of this process."""
+    from kangaroo.chat.local import LocalAnswerer
+    from kangaroo.training.recipe import Recipe
+    from kangaroo.training.start import at_random
+
+    model, processor = at_random(Recipe(out=tmp_path_factory.mktemp("tiny"), curriculum="tiny"))
+    return LocalAnswerer(model.eval(), processor, name="tiny")

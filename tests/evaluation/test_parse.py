@@ -2,7 +2,7 @@
 
 import pytest
 
-from kangaroo.evaluation.parse import normalise, parse_letter, parse_yes_no
+from kangaroo.evaluation.parse import normalise, parse_letter, parse_second, parse_yes_no
 
 OPTIONS = ("red circle", "circle", "blue square", "dog")
 COLOURS = ("red", "blue", "green", "at 12 seconds")
@@ -168,3 +168,22 @@ def test_what_does_not_matter_for_equality_is_taken_out():
     assert normalise("３ 次！") == "3次"
     assert normalise("at 2 seconds") != normalise("at 12 seconds")
     assert normalise("left") != normalise("right")
+
+
+@pytest.mark.parametrize(
+    ("text", "second"),
+    [
+        ("at 12 seconds", 12),
+        ("At 1 second.", 1),
+        ("第12秒", 12),
+        ("第１２秒。", 12),
+        ("0", 0),
+        ("at 12 seconds, at 12 seconds", 12),
+        ("at 12 or 13 seconds", None),
+        ("soon", None),
+        ("", None),
+        ("9" * 5000, None),
+    ],
+)
+def test_a_second_is_read_where_only_one_is_named(text, second):
+    assert parse_second(text) == second

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from kangaroo.errors import OptionError
+from kangaroo.evaluation.parse import parse_second
 from kangaroo.evaluation.playground import Part, make_playground
 from kangaroo.playground.film import ACTIONS
 from kangaroo.playground.questions import CHOICE_FAMILIES, Family
 from kangaroo.playground.rounds import LETTERS
 from kangaroo.playground.script import held_out
-from kangaroo.playground.vocabulary import Language
+from kangaroo.playground.vocabulary import Language, common_sprites, sprites
 from kangaroo.playground.wording import LETTER_ONLY, WORDINGS, heard
 from kangaroo.video.sampler import FrameSampler
 
@@ -149,3 +150,20 @@ def test_numbers_that_cannot_be_shared_evenly_are_refused(number):
 def test_no_part_is_refused():
     with pytest.raises(OptionError, match="lettered"):
         make_playground(num_questions=20, parts=())
+
+
+def test_times_are_known_before_they_were_rounded(large):
+    for item in large.items:
+        assert (item.second_s is not None) == (item.family is Family.WHEN)
+        if item.part is Part.OPEN and item.second_s is not None:
+            assert parse_second(item.expected) == round(item.second_s)
+
+
+def test_what_names_a_sprite_does_so_in_both_languages(large):
+    names = {sprites()[slug].name for slug in common_sprites()}
+    shown = of(large, Part.OPEN) + of(large, Part.YES_NO)
+    assert 50 < sum(item.names_sprite for item in shown) < len(shown) / 2
+    for item in shown:
+        own = {name.en if item.language is Language.EN else name.zh for name in names}
+        told = item.question + item.expected
+        assert not item.names_sprite or any(name in told for name in own), told

@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 from answerers import Scripted, guessing, knowing
 
+from kangaroo import cli
 from kangaroo.errors import EndpointError, OptionError
-from kangaroo.evaluation.playground import Part, film_path, make_playground
+from kangaroo.evaluation.asking import Pace
+from kangaroo.evaluation.films import Drawing, Films
+from kangaroo.evaluation.playground import Part, make_playground
 from kangaroo.evaluation.run import evaluate_playground
 from kangaroo.evaluation.score import wilson
+from kangaroo.playground.vocabulary import Style
 from kangaroo.video.source import VideoSource
 
 SMALL = {"num_questions": 20, "seed": 26}  # films that are soon drawn
@@ -40,7 +44,7 @@ def test_who_knows_the_films_is_right_throughout(tmp_path, films_folder):
         assert report.accuracy(part) == 1, [line for line in lines(tmp_path) if not line["right"]]
     assert report.values["parts"]["describe"]["truth"] == 1
     for film in playground.films:
-        described = VideoSource(film_path(film, films_folder)).open()
+        described = VideoSource(Films(films_folder).path(film)).open()
         assert (described.width_px, described.height_px) == (film.width_px, film.height_px)
         assert described.duration_s == pytest.approx(film.duration_s, abs=1 / film.fps)
 
@@ -72,7 +76,8 @@ def test_the_report_tells_what_the_answers_say(tmp_path):
     assert 0 < right < 200
     assert values["number"] == len(answers) == 200
     assert values["score"] == right / 200
-    assert values["interval"] == pytest.approx(wilson(right, 200))
+    assert values["interval"][0] <= wilson(right, 200).low
+    assert values["interval"][1] >= wilson(right, 200).high
     assert values["unparsed"] == unreadable > 0
     said = Counter(line["parsed"] or "none" for line in answers)
     assert values["answers"] == dict(said)
@@ -129,8 +134,8 @@ def test_progress_counts_what_is_answered(tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"num_questions": 220}, {"seed": 1}, {"parts": (Part.NO_FILM, Part.LETTERED)}],
-    ids=["number", "seed", "parts"],
+    [{"num_questions": 220}, {"seed": 1}, {"parts": (Part.NO_FILM, Part.LETTERED)}, {"style": Style.NOTO}],
+    ids=["number", "seed", "parts", "style"],
 )
 def test_other_questions_are_not_mixed_in(tmp_path, change):
     evaluate_playground(saying_by_rote(), tmp_path, **BLIND)
@@ -162,14 +167,9 @@ def test_a_damaged_line_is_named(tmp_path):
         evaluate_playground(saying_by_rote(), tmp_path, **BLIND)
 
 
-def test_a_model_of_this_process_answers_alike_with_and_without_memory(tmp_path, films_folder):
+def test_a_model_of_this_process_answers_alike_with_and_without_memory(tmp_path, films_folder, tiny_answerer):
     """Questions about one film share what was read of it; that must change no answer."""
-    from kangaroo.chat.local import LocalAnswerer
-    from kangaroo.training.recipe import Recipe
-    from kangaroo.training.start import at_random
-
-    model, processor = at_random(Recipe(out=tmp_path, curriculum="tiny"))
-    answerer = LocalAnswerer(model.eval(), processor, name="tiny")
+    answerer = tiny_answerer
 
     class Cold:
         name = "tiny"
@@ -195,6 +195,134 @@ def test_a_model_of_this_process_answers_alike_with_and_without_memory(tmp_path,
     assert report["speed"]["first_answer_64_frames"]["number"] == 1
     assert report["speed"]["tokens_per_s"] > 0
     assert report["machine"]["cpu_matmul_gflops"] > 0
+
+
+def test_many_questions_at_once_get_the_answers_of_one_by_one(tmp_path, films_folder, tiny_answerer):
+    options = {**SMALL, "parts": (Part.LETTERED, Part.NO_FILM, Part.OPEN), "films": films_folder}
+    single = evaluate_playground(tiny_answerer, tmp_path / "single", **options)
+    batched = evaluate_playground(tiny_answerer, tmp_path / "batched", **options, pace=Pace(batch=5))
+    assert batched.values["parts"] == single.values["parts"]
+    untimed = ("is_cold", "first_s", "timings_s")
+    for name in untimed:
+        assert any(line[name] for line in lines(tmp_path / "single"))
+    one, other = (
+        sorted(
+            ({key: line[key] for key in line if key not in untimed} for line in lines(folder)), key=lambda x: x["id"]
+        )
+        for folder in (tmp_path / "single", tmp_path / "batched")
+    )
+    assert one == other
+    assert batched.values["speed"]["batch"] == 5
+    assert not any(line[name] for line in lines(tmp_path / "batched") for name in untimed)
+
+
+def test_a_batch_holds_questions_of_one_kind_of_answer_and_fewer_about_long_films(tmp_path, films_folder):
+    sizes = []
+
+    class Counting(Scripted):
+        def answer_batch(self, conversations, sampling):
+            sizes.append((sampling.max_new_tokens, len(conversations)))
+            return super().answer_batch(conversations, sampling)
+
+    evaluate_playground(Counting(lambda question, film: "A"), tmp_path, films=films_folder, pace=Pace(batch=8), **SMALL)
+    assert {most for most, _ in sizes} == {16, 64, 640}
+    assert max(number for _, number in sizes) == 8
+    assert sum(number for _, number in sizes) == len(lines(tmp_path))
+
+
+def test_a_run_of_batches_that_was_cut_off_asks_only_what_is_left(tmp_path):
+    rote = saying_by_rote()
+    evaluate_playground(rote, tmp_path, pace=Pace(batch=16), **BLIND)
+    path = tmp_path / "answers.jsonl"
+    path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:150]), encoding="utf-8")
+    again = evaluate_playground(rote, tmp_path, pace=Pace(batch=16), **BLIND)
+    assert rote.asked == 250
+    assert again.values["parts"]["no_film"]["number"] == 200
+    assert again.values["speed"]["asked"] == 50
+
+
+@pytest.mark.slow
+def test_other_processes_draw_the_films_of_what_is_asked(tmp_path, tiny_answerer):
+    options = {**SMALL, "parts": (Part.LETTERED,), "drawing": Drawing.SEEN}
+    evaluate_playground(tiny_answerer, tmp_path / "two", pace=Pace(workers=2), **options)
+    evaluate_playground(tiny_answerer, tmp_path / "none", **options)
+    drawn = {path.name: path.read_bytes() for path in (tmp_path / "two" / "films").iterdir()}
+    assert drawn == {path.name: path.read_bytes() for path in (tmp_path / "none" / "films").iterdir()}
+    assert {Path(name).suffix for name in drawn} == {".mp4"}
+
+
+def test_frames_drawn_alone_are_those_that_the_model_takes_of_whole_films(tmp_path, films_folder, tiny_answerer):
+    options = {**SMALL, "parts": (Part.LETTERED,)}
+    evaluate_playground(tiny_answerer, tmp_path / "whole", films=films_folder, **options)
+    seen = evaluate_playground(tiny_answerer, tmp_path / "seen", drawing=Drawing.SEEN, **options)
+    assert "of the frames that the model takes" in seen.markdown()
+    for whole, short in zip(lines(tmp_path / "whole"), lines(tmp_path / "seen"), strict=True):
+        assert (whole["id"], whole["num_frames"]) == (short["id"], short["num_frames"])
+        assert whole["interval_s"] == pytest.approx(short["interval_s"], abs=1e-4)
+
+
+def test_who_does_not_tell_its_frames_needs_whole_films(tmp_path):
+    with pytest.raises(OptionError, match="whole films"):
+        evaluate_playground(saying_by_rote(), tmp_path, drawing=Drawing.SEEN, **SMALL)
+
+
+@pytest.mark.parametrize(("wrong", "said"), [({"batch": 0}, "batch is 0"), ({"workers": -1}, "workers is -1")])
+def test_an_impossible_pace_is_refused(wrong, said):
+    with pytest.raises(OptionError, match=said):
+        Pace(**wrong)
+
+
+def test_the_difference_between_languages_has_an_interval_of_its_own(tmp_path):
+    """Right in English alone, about every second film: the difference follows the films."""
+    playground = make_playground(**BLIND)
+    known = {one.question: one for one in playground.items}
+
+    def reply(question, film):
+        item = known[question]
+        return item.expected if item.language == "en" or item.film % 2 else "?"
+
+    values = evaluate_playground(Scripted(reply), tmp_path, **BLIND).values["parts"]["no_film"]
+    own = values["english_less_chinese"]
+    wrong = sum(line["score"] == 0 for line in lines(tmp_path))
+    assert own["pairs"] == 100
+    assert own["difference"] == pytest.approx(wrong / 100)
+    assert own["difference"] == pytest.approx(values["languages"]["en"]["score"] - values["languages"]["zh"]["score"])
+    assert 0 < own["interval"][0] < own["difference"] < own["interval"][1] < 1
+    assert f"English less Chinese: +{wrong:.1f} points" in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+def test_when_counts_what_is_told_within_a_sampling_interval(tmp_path, films_folder):
+    """An answer one second off is wrong, but on time where frames are a second apart."""
+    playground = make_playground(**SMALL)
+    timed = {one.question: one for one in playground.items if one.part is Part.OPEN and one.family == "when"}
+
+    def reply(question, film):
+        item = timed.get(question)
+        return f"at {int(item.second_s) + (item.second_s % 1 < 0.5)} seconds" if item else "?"
+
+    answerer = Scripted(reply)
+    evaluate_playground(answerer, tmp_path, films=films_folder, parts=(Part.OPEN,), **SMALL)
+    values, answers = read(tmp_path)["parts"]["open"], [line for line in lines(tmp_path) if line["family"] == "when"]
+    assert len(answers) == values["within_interval"]["number"] == len(timed) > 0
+    for line in answers:
+        assert line["off_s"] == pytest.approx(abs(int(line["output"].split()[1]) - timed[line["question"]].second_s))
+        assert not line["right"]
+        assert 0.5 <= line["off_s"] <= 1
+    # `Scripted` claims to have seen two frames, one at each end
+    assert values["within_interval"]["score"] == 1
+    assert values["score"] == 0
+    assert "When, within one sampling interval" in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [("--style", "crayon", "fluent, noto"), ("--draw", "half", "whole, seen"), ("--parts", "sung", "lettered")],
+)
+def test_the_command_names_what_can_be_chosen(tmp_path, capsys, option, value, said):
+    assert cli.run(["evaluate", "playground", "--out", str(tmp_path), option, value]) == 2
+    complaint = capsys.readouterr().err
+    assert value in complaint
+    assert said in complaint
 
 
 def test_evaluation_imports_without_torch():

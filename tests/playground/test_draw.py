@@ -70,3 +70,15 @@ def test_chinese_is_written_as_it_is_read(files):
 def test_drawing_twice_gives_the_same_files(shown, files, tmp_path):
     write_film(shown, tmp_path / "again.mp4")
     assert (tmp_path / "again.mp4").read_bytes() == files[0].read_bytes()
+
+
+@pytest.mark.parametrize(("seed", "duration_s"), [(3, 2.5), (4, 17.31), (5, 37.4)])
+def test_a_file_of_the_frames_a_sampler_takes_gives_it_those_of_the_whole_film(tmp_path, seed, duration_s):
+    film, sampler = make_film(seed, duration_s=duration_s), FrameSampler()
+    write_film(film, tmp_path / "seen.mp4", sampler=sampler)
+    seen = VideoSource(tmp_path / "seen.mp4")
+    read, length_s = read_frames(seen, sampler, size_px=64), film.num_frames / film.fps
+    wanted = np.floor(sampler.wanted_times(length_s) * film.fps + 1e-6) / film.fps
+    np.testing.assert_allclose(read.times_s, wanted, atol=1e-6)
+    assert seen.open().duration_s == pytest.approx(length_s)
+    assert seen.open().num_frames <= len(wanted) + 2

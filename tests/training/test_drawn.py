@@ -12,7 +12,7 @@ from kangaroo.playground.film import Verb
 from kangaroo.playground.rounds import Mixture, training_rounds
 from kangaroo.playground.script import FilmKind, FilmSettings, make_film
 from kangaroo.training.curriculum import Drawn
-from kangaroo.training.drawn import DrawnFilms, shown_times
+from kangaroo.training.drawn import DrawnFilms
 from kangaroo.training.feed import Decoded
 from kangaroo.training.painter import Painter
 from kangaroo.video.decode import read_frames
@@ -68,7 +68,7 @@ def test_times_are_those_that_the_decoder_finds_in_the_films_file(sampler, tmp_p
     film = make_film(11, duration_s=4.0, sampler=sampler)
     write_film(film, tmp_path / "film.mp4")
     read = read_frames(VideoSource(tmp_path / "film.mp4"), sampler, size_px=28)
-    np.testing.assert_allclose(shown_times(film, sampler), read.times_s, atol=1e-6)
+    np.testing.assert_allclose(film.taken_times_s(sampler), read.times_s, atol=1e-6)
 
 
 @pytest.mark.parametrize("num_frames", [8, 16])

@@ -12,7 +12,7 @@ from films import encode, encode_image, numbers_in, picture
 from kangaroo.errors import VideoError
 from kangaroo.video import fetch
 from kangaroo.video.decode import read_frames
-from kangaroo.video.fetch import decode_data_url, fetch_to_file
+from kangaroo.video.fetch import PublicHosts, decode_data_url, download, fetch_to_file, is_public
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
 
@@ -34,9 +34,9 @@ def server(film):
             hits.append(path)
             if path == "/film.mp4":
                 self.answer(film)
-            elif path == "/moved":
+            elif path == "/moved" or path.startswith("/to/"):
                 self.send_response(302)
-                self.send_header("Location", "/film.mp4")
+                self.send_header("Location", "/film.mp4" if path == "/moved" else path.removeprefix("/to/"))
                 self.end_headers()
             elif path == "/text":
                 self.answer(b"no film at all " * 20)
@@ -131,6 +131,69 @@ def test_a_server_that_is_not_there(monkeypatch):
     for url in ("http://127.0.0.1:9/film.mp4", "http://", "https://[nonsense/film.mp4"):
         with pytest.raises(VideoError):
             VideoSource(url).open()
+
+
+@pytest.mark.parametrize("path", ["/film.mp4", "/moved", "/to/http://HOST/moved"])
+def test_who_asks_for_strangers_fetches_from_hosts_that_are_trusted(server, film, tmp_path, path):
+    host = server[0].removeprefix("http://")
+    download(server[0] + path.replace("HOST", host), tmp_path / "film", hosts=PublicHosts(trusted=(host,)))
+    assert (tmp_path / "film").read_bytes() == film
+
+
+def test_who_asks_for_strangers_is_led_nowhere_else(server, tmp_path):
+    host = server[0].removeprefix("http://")
+    port = host.partition(":")[2]
+    trusted = PublicHosts(trusted=(host,))
+    for path, reason in (
+        (f"/to/http://localhost:{port}/film.mp4", "not public"),  # a name of the same address, which nobody trusts
+        (f"/to/http://2130706433:{port}/film.mp4", "not public"),
+        ("/to/http://127.0.0.1:1/film.mp4", "not public"),
+        ("/to/file:///etc/passwd", "not an http"),
+        (f"/to/http://user:password@{host}/film.mp4", "user or password"),
+        ("/to/http://nowhere.invalid/", "no such host"),
+        (f"/to/http://{host}/to/http://{host}/to/http://{host}/to/http://{host}/to/http://{host}/to/http://{host}/a",
+         "more than 5 redirects"),
+    ):  # fmt: skip
+        with pytest.raises(VideoError, match=reason) as caught:
+            download(server[0] + path, tmp_path / "film", hosts=trusted)
+        assert "127.0.0.1" not in str(caught.value).replace(host, "").replace("127.0.0.1:1", "")
+    with pytest.raises(VideoError, match="not public"):
+        download(f"{server[0]}/film.mp4", tmp_path / "film", hosts=PublicHosts())
+
+
+def test_a_name_that_means_another_address_a_moment_later_leads_nowhere(server, tmp_path, monkeypatch):
+    """A second look-up of the hostile name would say 127.0.0.1; there is none: what was checked is connected to."""
+    port = int(server[0].rpartition(":")[2])
+    answers = iter([[(2, 1, 6, "", ("192.0.32.8", port))], [(2, 1, 6, "", ("127.0.0.1", port))]])
+    asked = []
+    real = fetch.socket.getaddrinfo
+
+    def look_up(host, *rest, **options):
+        asked.append(host)
+        return next(answers) if host == "rebind.example" else real(host, *rest, **options)
+
+    monkeypatch.setattr(fetch.socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(fetch, "CONNECT_TIMEOUT_S", 0.2)
+    server[1].clear()
+    with pytest.raises(VideoError, match="cannot be fetched"):
+        download(f"http://rebind.example:{port}/film.mp4", tmp_path / "film", hosts=PublicHosts())
+    assert asked.count("rebind.example") == 1
+    assert server[1] == []
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.216.34", True),
+        ("2606:2800:220:1::1", True),
+        *[(private, False) for private in ("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254")],
+        *[(special, False) for special in ("0.0.0.0", "100.64.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255")],
+        *[(private, False) for private in ("::1", "::", "fe80::1%eth0", "fd00::1", "ff02::1", "::ffff:127.0.0.1")],
+        *[(wrapped, False) for wrapped in ("64:ff9b::7f00:1", "2002:7f00:1::", "2001:0:1:2:3:4:80ff:fffe")],
+    ],
+)
+def test_public_addresses(address, public):
+    assert is_public(address) is public
 
 
 def test_data_urls(film):

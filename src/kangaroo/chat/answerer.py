@@ -53,6 +53,8 @@ class Answer:
     `preflight` says in one line what will be looked at, before anything is decoded.
     `times_s` holds one list per film of the conversation: the second of each frame that the model saw.
     Tokens are counted in `visual_tokens`, `prompt_tokens` and `new_tokens`; None where an endpoint does not say.
+    `cached_tokens` of the prompt were read for an answer before and not again; `films_seen` went through the vision
+    tower for this answer, the others had before.
     `timings_s` names seconds spent in open, decode, vision, prefill, generate.
     """
 
@@ -64,6 +66,8 @@ class Answer:
     visual_tokens: int | None = None
     prompt_tokens: int | None = None
     new_tokens: int | None = None
+    cached_tokens: int | None = None
+    films_seen: int | None = None
     finish_reason: FinishReason | None = None
     timings_s: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -57,9 +57,10 @@ class Look:
 
 @dataclass(kw_only=True)
 class Stopwatch:
-    """Adds up the seconds spent by name."""
+    """Adds up the seconds spent by name, and the films that the vision tower saw."""
 
     timings_s: dict[str, float] = field(default_factory=dict)
+    films_seen: int = 0
 
     @contextmanager
     def time(self, name: str) -> Iterator[None]:
@@ -140,7 +141,7 @@ class FilmReader:
             with stopwatch.time("decode"):
                 frames = dict(zip(new, self._decode(list(new.values())), strict=True))
             with stopwatch.time("vision"):
-                found |= self._see(frames)
+                found |= self._see(frames, stopwatch)
             return [found[key] for key in look.keys]
 
     @contextmanager
@@ -166,11 +167,12 @@ class FilmReader:
         with ThreadPoolExecutor(min(len(films), _MAX_DECODERS)) as threads:
             return list(threads.map(read, films))
 
-    def _see(self, films: dict[Hashable, Frames]) -> dict[Hashable, FilmFeatures]:
+    def _see(self, films: dict[Hashable, Frames], stopwatch: Stopwatch) -> dict[Hashable, FilmFeatures]:
         made: dict[Hashable, FilmFeatures] = {}
         with self._lock:
             for keys in _together([(key, len(frames)) for key, frames in films.items()]):
                 rows = self._rows([films[key] for key in keys])
+                stopwatch.films_seen += len(keys)
                 for key, own in zip(keys, rows, strict=True):
                     times_s = tuple(films[key].times_s.tolist())
                     made[key] = FilmFeatures(key=key, rows=own, times_s=times_s, notes=films[key].notes)

@@ -139,9 +139,11 @@ class LocalAnswerer(OpensSessions):
         self, answer: Answer, look: Look, stopwatch: Stopwatch, sampling: Sampling, memory: Memory | None
     ) -> Iterator[str]:
         films = self._films.read(look, stopwatch)
+        answer.films_seen = stopwatch.films_seen
         steps = self._batch.answer(self._prompt(answer, look, films), sampling, memory=memory)
         for new_tokens, step in enumerate(_timed(steps, stopwatch.timings_s), start=1):
             answer.new_tokens = new_tokens
+            answer.cached_tokens = 0 if memory is None else memory.num_recalled
             # known before the last words are handed out: who has them all need not ask for more
             answer.finish_reason = step.finish_reason
             if step.text:

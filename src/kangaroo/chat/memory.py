@@ -27,11 +27,13 @@ class Memory:
         cache: Empty while an answer is under way in a batch, whose slot holds it.
         ids: What was read for certain.
         films: Which films the placeholders among `ids` stood for.
+        num_recalled: How many ids of the last prompt needed not be read.
     """
 
     cache: GrowingCache = field(default_factory=GrowingCache)
     ids: list[int] = field(default_factory=list)
     films: list[Hashable] = field(default_factory=list)
+    num_recalled: int = 0
 
     def recall(self, prompt: Prompt, *, film_start_id: int) -> Prompt:
         """Forget what the prompt does not begin with, and return the rest of the prompt, which must be read."""
@@ -44,7 +46,7 @@ class Memory:
         if different < len(new):
             known = min(known, starts[different])
         num_films = sum(start < known for start in starts)
-        self.ids, self.films = self.ids[:known], new[:num_films]
+        self.ids, self.films, self.num_recalled = self.ids[:known], new[:num_films], known
         if known:
             self.cache.keep_first(known)
         else:

@@ -236,9 +236,9 @@ def lay_out(
     state: PackingState = PackingState(),
 ) -> Row:
     """Return the row that holds these samples."""
-    input_ids = np.full(context_tokens, pad_id, dtype=np.int64)
+    input_ids = np.full(context_tokens, pad_id, dtype=np.int32)
     said = np.zeros(context_tokens, dtype=bool)
-    position_ids = np.zeros(context_tokens, dtype=np.int64)
+    position_ids = np.zeros(context_tokens, dtype=np.int32)
     lengths: list[int] = []
     shown: list[np.ndarray] = []
     start = films_end = 0
@@ -261,9 +261,9 @@ def lay_out(
         input_ids=input_ids,
         position_ids=position_ids,
         lengths=tuple(lengths),
-        supervised=said.nonzero()[0] - 1,
-        placeholders=(input_ids == placeholder_id).nonzero()[0],
-        feature_rows=np.concatenate(shown),
+        supervised=_short(said.nonzero()[0] - 1),
+        placeholders=_short((input_ids == placeholder_id).nonzero()[0]),
+        feature_rows=_short(np.concatenate(shown)),
         num_frames=tuple(frames for sample in samples for frames in sample.num_frames),
         times_s=np.concatenate([sample.times_s for sample in samples]).astype(np.float32),
         num_tokens=start,
@@ -273,29 +273,36 @@ def lay_out(
     )
 
 
+def _short(places: Int[np.ndarray, " place"]) -> Int[np.ndarray, " place"]:
+    """Halve what a worker process hands over."""
+    return places.astype(np.int32)
+
+
 def join(rows: Sequence[Row]) -> Packed:
     """Return rows of equal length as tensors, laid end to end where one index counts over all of them."""
-    input_ids = np.stack([row.input_ids for row in rows])
+    input_ids = np.stack([row.input_ids for row in rows]).astype(np.int64)
     length = input_ids.shape[1]
     # a film's feature rows fill a sample's every conversation, so the highest index tells how many a row has
     features = [int(row.feature_rows.max(initial=-1)) + 1 for row in rows]
     features_before = [0, *accumulate(features)]
-    supervised = np.concatenate([row.supervised + place * length for place, row in enumerate(rows)])
+    supervised = _on_end([row.supervised + place * length for place, row in enumerate(rows)])
     lengths = [length for row in rows for length in row.lengths]
     return Packed(
         input_ids=torch.from_numpy(input_ids),
-        position_ids=torch.from_numpy(np.stack([row.position_ids for row in rows])),
+        position_ids=torch.from_numpy(np.stack([row.position_ids for row in rows]).astype(np.int64)),
         boundaries=torch.tensor([0, *accumulate(lengths)], dtype=torch.int32),
         longest=max(lengths),
         supervised=torch.from_numpy(supervised),
         targets=torch.from_numpy(input_ids.reshape(-1)[supervised + 1]),
-        placeholders=torch.from_numpy(
-            np.concatenate([row.placeholders + place * length for place, row in enumerate(rows)])
-        ),
+        placeholders=torch.from_numpy(_on_end([row.placeholders + place * length for place, row in enumerate(rows)])),
         feature_rows=torch.from_numpy(
-            np.concatenate([row.feature_rows + before for row, before in zip(rows, features_before, strict=False)])
+            _on_end([row.feature_rows + before for row, before in zip(rows, features_before, strict=False)])
         ),
         num_frames=tuple(frames for row in rows for frames in row.num_frames),
         times_s=torch.from_numpy(np.concatenate([row.times_s for row in rows])),
         media=tuple(medium for row in rows for medium in row.media),
     )
+
+
+def _on_end(places: Sequence[Int[np.ndarray, "..."]]) -> Int[np.ndarray, " place"]:
+    return np.concatenate(places).astype(np.int64)

@@ -19,7 +19,7 @@ from kangaroo.dialogue.transformers_interface import TransformersInterface
 from kangaroo.dialogue.video_processor import FlatFilms, KangarooVideoProcessor
 from kangaroo.errors import ModelError, OptionError
 from kangaroo.model.configuration import KangarooConfig
-from kangaroo.model.layout import EofUnit, OddFrames, VisualLayout, VisualToken
+from kangaroo.model.layout import VisualLayout, VisualToken
 from kangaroo.video.decode import Resize
 from kangaroo.video.frames import Frames
 from kangaroo.video.isolate import Limits
@@ -53,7 +53,7 @@ class KangarooProcessor(TransformersInterface):
         if height != width:
             raise OptionError(f"films are {height} x {width} px, but the vision tower takes squares; give one side")
         super().__init__(tokenizer, video_processor, chat_template=chat_template or shipped_template())
-        layout = _layout(film_layout or {}, image_size_px=height)
+        layout = VisualLayout.from_dict(film_layout or {}, image_size_px=height)
         self.film_layout = {name: value for name, value in asdict(layout).items() if name != "image_size_px"}
         self.encoder = Encoder(tokenizer, layout)
         self.video_token = str(VisualToken.PATCH)
@@ -160,11 +160,3 @@ class KangarooProcessor(TransformersInterface):
     ) -> FlatFilms:
         """Return the frames of films one after the other, normalised on the device, and their times in seconds."""
         return self.video_processor.flat(films, device=device, dtype=dtype)
-
-
-def _layout(fields: Mapping[str, Any], *, image_size_px: int) -> VisualLayout:
-    values = dict(fields)
-    for name, kind in (("odd_frames", OddFrames), ("eof_unit", EofUnit), ("kernel", tuple)):
-        if name in values:
-            values[name] = kind(values[name])
-    return VisualLayout(image_size_px=image_size_px, **values)

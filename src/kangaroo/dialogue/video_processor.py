@@ -6,7 +6,7 @@ Axes: video, frame (padded to the batch's longest film), height, width.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -184,10 +184,12 @@ class KangarooVideoProcessor(BaseVideoProcessor):
         for name in set(values) - known:
             if values.pop(name) != getattr(self, name, None):  # transformers repeats what is saved
                 raise OptionError(f"the video processor does not do {name}={given[name]!r}; it knows {sorted(known)}")
-        sampler = _sampler(values.pop("frame_sampler", self.frame_sampler)).with_options(
-            fps=values.pop("fps", None), num_frames=values.pop("num_frames", None)
-        )
-        return VideoOptions(**{"do_sample_frames": self.do_sample_frames, **values, "frame_sampler": sampler})
+        picking = {name: values.pop(name) for name in ("fps", "num_frames") if name in values}
+        sampler = _sampler(values.pop("frame_sampler", self.frame_sampler)).with_options(**picking)
+        options = VideoOptions(**{"do_sample_frames": self.do_sample_frames, **values, "frame_sampler": sampler})
+        if picking and not options.do_sample_frames:
+            raise OptionError(f"do_sample_frames=False keeps all frames; leave out {' and '.join(picking)}")
+        return options
 
     def film(self, source: VideoSource, options: "VideoOptions", sampler: FrameSampler | None = None) -> Frames:
         """Return a film's frames at the model's size; `sampler`, where given, goes before the options'."""
@@ -195,7 +197,8 @@ class KangarooVideoProcessor(BaseVideoProcessor):
             return self.read(source, sampler or options.frame_sampler)
         if not isinstance(source.value, Frames):
             raise OptionError(f"{source.name}: do_sample_frames=False keeps all frames at hand; files need the sampler")
-        return self.read(source, FrameSampler(num_frames=len(source.value)))
+        # who picked them may have begun anywhere in the film, so their times stay as they are
+        return replace(self.read(source, FrameSampler(num_frames=len(source.value))), times_s=source.value.times_s)
 
     def batch(self, films: Sequence[Frames], options: "VideoOptions") -> BatchFeature:
         """Return films at the model's size in transformers' form."""

@@ -10,6 +10,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
 
 from kangaroo.playground.questions import Family, Question
 from kangaroo.playground.vocabulary import Phrase
@@ -36,20 +39,29 @@ def pick_balanced(candidates: Sequence[Candidate], number: int, rng: random.Rand
     assert len(candidates) >= number, f"{len(candidates)} candidates for {number} questions"
     left = list(candidates)
     rng.shuffle(left)
-    weighed = [(_clues(one), one) for one in left]
-    surplus: dict[str, float] = defaultdict(float)
-    used: dict[int, int] = defaultdict(int)
+    weighed = [_clues(one) for one in left]
+    number_of = {trait: place for place, trait in enumerate(dict.fromkeys(chain.from_iterable(weighed)))}
+    # a row for each candidate, filled up with a trait that changes nothing
+    width = max(map(len, weighed))
+    traits = np.full((len(left), width), len(number_of))
+    changes = np.zeros((len(left), width))
+    for row, clues in enumerate(weighed):
+        traits[row, : len(clues)] = [number_of[trait] for trait in clues]
+        changes[row, : len(clues)] = list(clues.values())
+    films = np.array([one.film for one in left])
+    surplus, used, taken = np.zeros(len(number_of) + 1), np.zeros(films.max() + 1), np.zeros(len(left))
     chosen = []
     for _ in range(number):
-        costs = [
-            sum(2 * surplus[trait] * change + change**2 for trait, change in clues.items()) + 0.3 * used[one.film]
-            for clues, one in weighed
-        ]
-        clues, best = weighed.pop(costs.index(min(costs)))
-        for trait, change in clues.items():
-            surplus[trait] += change
-        used[best.film] += 1
-        chosen.append(best)
+        costs = np.zeros(len(left))
+        for own, change in zip(
+            traits.T, changes.T, strict=True
+        ):  # column by column: the order of adding is part of ties
+            costs += 2 * surplus[own] * change + change**2
+        best = int(np.argmin(costs + 0.3 * used[films] + taken))
+        surplus[traits[best]] += changes[best]
+        used[films[best]] += 1
+        taken[best] = np.inf
+        chosen.append(left[best])
     return chosen
 
 

@@ -16,7 +16,7 @@ def describe_machine() -> dict[str, Any]:
     return {
         "system": platform.system(),
         "machine": platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": num_cores(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(),
@@ -25,6 +25,11 @@ def describe_machine() -> dict[str, Any]:
         "kangaroo": __version__,
         "cpu_matmul_gflops": round(matmul_gflops(), 1),
     }
+
+
+def num_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def matmul_gflops(*, side: int = 2048, seconds: float = 0.5) -> float:

@@ -86,6 +86,17 @@ def parse_yes_no(text: str) -> bool | None:
     return None
 
 
+def parse_second(text: str) -> int | None:
+    """Return the whole second that an answer names, None where it names none or several.
+
+    >>> parse_second("At 12 seconds.") == parse_second("第12秒") == 12
+    True
+    """
+    said = set(re.findall(r"\d+", unicodedata.normalize("NFKC", text)))
+    found = said.pop() if len(said) == 1 else ""
+    return int(found) if 0 < len(found) < 10 else None
+
+
 def normalise(text: str) -> str:
     """Return a text without what does not matter for equality: case, width, articles, punctuation, extra spaces.
 

@@ -7,11 +7,10 @@ conversation of its own.
 """
 
 import hashlib
-import os
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from kangaroo.playground.film import Film, does
 from kangaroo.playground.questions import CHOICE_FAMILIES, Family, questions
 from kangaroo.playground.rounds import LETTERS, in_words, options_for, phrase_in, with_options
 from kangaroo.playground.script import Split, make_film
-from kangaroo.playground.vocabulary import PLACES, Language, Phrase
+from kangaroo.playground.vocabulary import PLACES, Language, Phrase, common_sprites, sprites
 from kangaroo.playground.wording import LETTER_ONLY, unheard
 from kangaroo.video.source import VideoSource
 
@@ -30,6 +29,7 @@ LEAST_S, MOST_S = 2.5, 64.0
 _PAIRS_PER_FILM = 10
 _FILMS_TRIED = 40
 _SHARE_OF_LENGTHIEST = 4  # one film in so many lasts the full 64 s
+_SPRITES = {sprites()[slug].name.en for slug in common_sprites()}
 
 
 class Part(StrEnum):
@@ -55,8 +55,11 @@ class Facts:
 class Item:
     """One question, put into words, and what is right.
 
-    `film` is its film's place in the benchmark, also where the film is not shown (`Part.NO_FILM`); `pair` is shared by
-    the English and the Chinese form of one question.
+    Attributes:
+        pair: Shared by the English and the Chinese form of one question.
+        film: Its film's place in the benchmark, also where the film is not shown (`Part.NO_FILM`).
+        second_s: Where a time is asked, the time before it was rounded to a whole second; else None.
+        names_sprite: Whether question or answer name a sprite.
     """
 
     id: str
@@ -69,6 +72,9 @@ class Item:
     expected: str
     options: tuple[str, ...] = ()
     facts: Facts | None = None
+    # they follow from what is hashed
+    second_s: float | None = field(default=None, repr=False)
+    names_sprite: bool = field(default=False, repr=False)
 
     @property
     def shows_film(self) -> bool:
@@ -204,11 +210,16 @@ def _lettered(asked: _Asked, per_family: int, seed: int) -> list[Item]:
         for place, (candidate, letter) in enumerate(zip(chosen, letters, strict=True)):
             options = options_for(candidate.question, letter)
             for language in Language:
-                item = _item(Part.LETTERED, candidate, place, language, rng)
-                words = with_options(item.question, options, language, LETTER_ONLY[language][0])
-                shown = tuple(phrase_in(option, language) for option in options)
-                items.append(replace(item, question=words, options=shown, expected=LETTERS[letter]))
+                item = item_about(Part.LETTERED, candidate, place, language, rng)
+                items.append(lettered(item, options, letter))
     return items
+
+
+def lettered(item: Item, options: Sequence[Phrase], letter: int) -> Item:
+    """Return a question with lettered options; the right one stands at place `letter`."""
+    words = with_options(item.question, options, item.language, LETTER_ONLY[item.language][0])
+    shown = tuple(phrase_in(option, item.language) for option in options)
+    return replace(item, question=words, options=shown, expected=LETTERS[letter])
 
 
 def _open(asked: _Asked, per_family: int, seed: int) -> list[Item]:
@@ -216,7 +227,7 @@ def _open(asked: _Asked, per_family: int, seed: int) -> list[Item]:
     for family in CHOICE_FAMILIES:
         rng = random.Random(f"playground open {seed} {family}")
         for place, candidate in enumerate(pick_balanced(asked[family], per_family, rng)):
-            items += [_item(Part.OPEN, candidate, place, language, rng) for language in Language]
+            items += [item_about(Part.OPEN, candidate, place, language, rng) for language in Language]
     return items
 
 
@@ -224,7 +235,7 @@ def _yes_no(asked: _Asked, number: int, seed: int) -> list[Item]:
     rng = random.Random(f"playground yes or no {seed}")
     chosen = pick_balanced(asked[Family.YES_NO], number, rng)
     return [
-        _item(Part.YES_NO, candidate, place, language, rng)
+        item_about(Part.YES_NO, candidate, place, language, rng)
         for place, candidate in enumerate(chosen)
         for language in Language
     ]
@@ -236,7 +247,7 @@ def _describe(asked: _Asked, films: Sequence[Film]) -> list[Item]:
     for candidate in asked[Family.DESCRIBE]:
         language = tuple(Language)[candidate.film % 2]
         rng = random.Random(f"playground describe {candidate.film}")
-        item = _item(Part.DESCRIBE, candidate, candidate.film, language, rng)
+        item = item_about(Part.DESCRIBE, candidate, candidate.film, language, rng)
         items.append(replace(item, facts=_facts(films[candidate.film], language)))
     return items
 
@@ -256,8 +267,10 @@ def _facts(film: Film, language: Language) -> Facts:
     )
 
 
-def _item(part: Part, candidate: Candidate, place: int, language: Language, rng: random.Random) -> Item:
+def item_about(part: Part, candidate: Candidate, place: int, language: Language, rng: random.Random) -> Item:
+    """Return a candidate asked freely, in words that training never hears; `place` tells it from others."""
     question = candidate.question
+    named = {word for phrase in (question.answer, *question.slots.values()) for word in phrase.en.split()}
     return Item(
         id=f"{part}-{question.family}-{place}-{language}",
         pair=f"{question.family}-{place}",
@@ -267,22 +280,6 @@ def _item(part: Part, candidate: Candidate, place: int, language: Language, rng:
         film=candidate.film,
         question=in_words(question, rng.choice(unheard(question.template, language)), language),
         expected=phrase_in(question.answer, language),
+        second_s=question.second_s,
+        names_sprite=not named.isdisjoint(_SPRITES),
     )
-
-
-def film_path(film: Film, folder: Path) -> Path:
-    """Return where a film is kept: a name that changes with anything that is drawn."""
-    return folder / f"{film.seed}-{hashlib.sha256(repr(film).encode()).hexdigest()[:12]}.mp4"
-
-
-def drawn(film: Film, folder: Path) -> Path:
-    """Return a film's file, drawn now where it was not before."""
-    path = film_path(film, folder)
-    if not path.exists():
-        from kangaroo.playground.draw import write_film
-
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
-        write_film(film, unfinished)
-        os.replace(unfinished, path)  # a film that was cut off never takes the place of a whole one
-    return path

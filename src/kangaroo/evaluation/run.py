@@ -1,4 +1,4 @@
-"""Ask an `Answerer` the questions of the playground and write down every answer. Imports without torch.
+"""Run an examination and write down every answer. Imports without torch.
 
 `answers.jsonl` gets a line as each answer ends, so a run that is cut off goes on where it was; `run.json` says what is
 asked and who answers, and a run that differs is refused.
@@ -6,56 +6,26 @@ asked and who answers, and a run that differs is refused.
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from itertools import groupby
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from kangaroo.chat.answerer import Answerer, Sampling
-from kangaroo.chat.session import Ask, OpensSessions
+from kangaroo.chat.answerer import Answerer
 from kangaroo.dialogue.conversation import Conversation
 from kangaroo.errors import OptionError
-from kangaroo.evaluation.judge import judge
-from kangaroo.evaluation.playground import Item, Part, Playground, drawn, make_playground
+from kangaroo.evaluation.asking import Pace, Record, at_once, in_order, one_by_one, sampler_of
+from kangaroo.evaluation.films import Drawing, Films
+from kangaroo.evaluation.playground import Part, Playground, make_playground
 from kangaroo.evaluation.report import Report, make_report
+from kangaroo.playground.vocabulary import Style
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = "kangaroo-evaluation-1"
-_MAX_NEW_TOKENS = {Part.DESCRIBE: 640, Part.OPEN: 64}
+_FORMAT = "kangaroo-evaluation-2"
+Progress = Callable[[int, int], None]
 _PROBE = ("A", "The red circle enters from the left.", "蓝色方形向左移动。")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """One question answered.
-
-    `first_s` is how long the first words took from being asked; `is_cold` says that the film had not been shown
-    before, so that these seconds hold everything. `num_frames` is 0 where no film was shown. Tokens are None where an
-    endpoint does not tell.
-    """
-
-    id: str
-    part: Part
-    family: str
-    language: str
-    film: int
-    question: str
-    expected: str
-    output: str
-    parsed: str | None
-    right: bool
-    score: float
-    truth: float | None
-    num_frames: int
-    is_cold: bool
-    first_s: float
-    prompt_tokens: int | None
-    new_tokens: int | None
-    finish_reason: str | None
-    timings_s: dict[str, float] = field(default_factory=dict)
 
 
 def evaluate_playground(
@@ -66,7 +36,10 @@ def evaluate_playground(
     seed: int = 0,
     parts: Sequence[Part] = tuple(Part),
     films: str | Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    style: Style = Style.FLUENT,
+    drawing: Drawing = Drawing.WHOLE,
+    pace: Pace = Pace(),
+    progress: Progress | None = None,
 ) -> Report:
     """Ask everything that was not asked before, then write `report.json` and `report.md` into the folder `out`.
 
@@ -79,84 +52,96 @@ def evaluate_playground(
         seed: Of the films and questions.
         parts: Which ways of asking.
         films: Where drawn films are kept for further runs; `out/films` when not given.
+        style: Who drew the sprites. The questions are the same in every style.
+        drawing: Whether whole films are drawn, or only what the model's sampler takes of them.
+        pace: How many questions are asked at once, and how many processes draw films.
         progress: Called with the number of answers so far and of all questions.
 
     Raises:
-        OptionError: The number of questions is impossible, or `out` holds a run of another model or other questions.
+        OptionError: The number of questions is impossible, a style is not installed, or `out` holds a run of another
+            model or other questions.
         KangarooError: A question could not be answered; what was answered is kept.
     """
     out = Path(out)
-    playground = make_playground(num_questions=num_questions, seed=seed, parts=parts)
+    exam = make_playground(num_questions=num_questions, seed=seed, parts=parts)
+    sampler = None
+    if drawing is Drawing.SEEN and (sampler := sampler_of(answerer)) is None:
+        raise OptionError(f"{answerer.name} does not tell which frames it takes; draw whole films")
+    about = {
+        "num_questions": num_questions,
+        "seed": seed,
+        "parts": [part for part in Part if part in parts],
+        "style": style,
+        "drawing": drawing,
+    }
+    with Films(Path(films) if films else out / "films", sampler=sampler, style=style, workers=pace.workers) as shelf:
+        run = examine(answerer, out, exam, shelf, about=about, pace=pace, progress=progress)
+    report = make_report(run.about, exam, [asdict(record) for record in run.records], speed=run.speed)
+    report.write(out)
+    return report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """An examination that is over: what it was, every answer in the order of the questions, and how fast it went."""
+
+    about: dict[str, Any]
+    records: list[Record]
+    speed: dict[str, Any]
+
+
+def examine(
+    answerer: Answerer,
+    out: Path,
+    exam: Playground,
+    films: Films,
+    *,
+    about: dict[str, Any],
+    pace: Pace,
+    progress: Progress | None,
+) -> Run:
+    """Ask what was not asked before and keep every answer in `out` as it comes.
+
+    Raises:
+        OptionError: `out` holds a run of another model or other questions.
+        KangarooError: A question could not be answered; what was answered is kept.
+    """
+    sampler = sampler_of(answerer)
     about = {
         "format": _FORMAT,
         "model": answerer.name,
         "likelihoods": _likelihoods(answerer),
-        "sampler": answerer.frame_sampler.to_dict() if isinstance(answerer, OpensSessions) else None,
-        "num_questions": num_questions,
-        "seed": seed,
-        "parts": [part for part in Part if part in parts],
-        "questions": playground.digest(),
+        "sampler": None if sampler is None else sampler.to_dict(),
+        **about,
+        "questions": exam.digest(),
     }
     out.mkdir(parents=True, exist_ok=True)
     _agree(out / "run.json", about)
     records = _kept(out / "answers.jsonl")
     known = {record.id for record in records}
-    left = [item for item in playground.items if item.id not in known]
+    left = [item for item in exam.items if item.id not in known]
     if known:
-        logger.info("%s: %d of %d questions were answered before", out, len(known), len(playground.items))
+        logger.info("%s: %d of %d questions were answered before", out, len(known), len(exam.items))
+    if pace.batch > 1:
+        left = in_order(exam, left, sampler)
+    films.ahead(exam.films[item.film] for item in left if item.shows_film)
+    began = perf_counter()
+    asked = (
+        at_once(answerer, exam, left, films, batch=pace.batch)
+        if pace.batch > 1
+        else one_by_one(answerer, exam, left, films)
+    )
     with (out / "answers.jsonl").open("a", encoding="utf-8") as file:
-        for record in _answers(answerer, playground, left, Path(films) if films else out / "films"):
+        for record in asked:
             file.write(json.dumps(asdict(record), ensure_ascii=False) + "\n")
             file.flush()
             records.append(record)
             if progress is not None:
-                progress(len(records), len(playground.items))
-    order = {item.id: place for place, item in enumerate(playground.items)}
+                progress(len(records), len(exam.items))
+    speed = {**asdict(pace), "asked": len(left), "seconds": perf_counter() - began}
+    order = {item.id: place for place, item in enumerate(exam.items)}
     records.sort(key=lambda record: order[record.id])
-    report = make_report(about, playground, [asdict(record) for record in records])
-    report.write(out)
-    return report
-
-
-def _answers(answerer: Answerer, playground: Playground, items: Sequence[Item], folder: Path) -> Iterator[Record]:
-    """Yield answers film by film: with a memory, only a question's own words are read anew."""
-    for (shown, place), group in groupby(
-        items, key=lambda item: (item.shows_film, item.film if item.shows_film else 0)
-    ):
-        path = drawn(playground.films[place], folder) if shown else folder
-        ask: Ask = answerer.remembering() if isinstance(answerer, OpensSessions) else answerer.answer
-        for number, item in enumerate(group):
-            yield _record(item, ask, path, is_cold=number == 0)
-
-
-def _record(item: Item, ask: Ask, path: Path, *, is_cold: bool) -> Record:
-    began = perf_counter()
-    answer = ask(item.conversation(path), Sampling(max_new_tokens=_MAX_NEW_TOKENS.get(item.part, 16)))
-    first_s: float | None = None
-    for _ in answer:
-        first_s = perf_counter() - began if first_s is None else first_s
-    verdict = judge(item, answer.text)
-    return Record(
-        id=item.id,
-        part=item.part,
-        family=item.family,
-        language=item.language,
-        film=item.film,
-        question=item.question,
-        expected=item.expected,
-        output=answer.text,
-        parsed=verdict.parsed,
-        right=verdict.right,
-        score=verdict.score,
-        truth=verdict.truth,
-        num_frames=sum(map(len, answer.times_s)),
-        is_cold=is_cold,
-        first_s=perf_counter() - began if first_s is None else first_s,
-        prompt_tokens=answer.prompt_tokens,
-        new_tokens=answer.new_tokens,
-        finish_reason=answer.finish_reason,
-        timings_s=answer.timings_s,
-    )
+    return Run(about=about, records=records, speed=speed)
 
 
 def _likelihoods(answerer: Answerer) -> list[float] | None:

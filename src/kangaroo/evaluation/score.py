@@ -39,7 +39,7 @@ def cluster_bootstrap(
     """Return the middle 95 % of the mean score when whole clusters are drawn anew with replacement.
 
     Args:
-        scores: One per question, 0 to 1.
+        scores: One per question: 0 to 1, or a difference of two such.
         clusters: What each question shares with others: its film.
         rounds: How often clusters are drawn.
         seed: Of the draws.

@@ -4,8 +4,10 @@ The one home of this rule. The network asks it which frames share a group, the p
 the line before an answer how many there will be.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class VisualToken(StrEnum):
@@ -49,6 +51,13 @@ class VisualLayout:
     odd_frames: OddFrames = OddFrames.REPEAT
     eof_unit: EofUnit = EofUnit.GROUP
     class_token: bool = False
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], *, image_size_px: int) -> "VisualLayout":
+        """Read what `processor_config.json` holds: all fields but the image size, as plain values."""
+        kinds: dict[str, Any] = {"odd_frames": OddFrames, "eof_unit": EofUnit, "kernel": tuple}
+        read = {name: kinds[name](value) if name in kinds else value for name, value in values.items()}
+        return cls(image_size_px=image_size_px, **read)
 
     @property
     def grid(self) -> tuple[int, int]:

@@ -28,6 +28,7 @@ from kangaroo.model.patchify import Patchify
 from kangaroo.model.pretrained import KangarooPreTrainedModel
 from kangaroo.model.projector import build_projector
 from kangaroo.model.temporal import temporal_embedding
+from kangaroo.model.transfer import sent
 from kangaroo.model.vision import KangarooVisionTower
 
 __all__ = ["KangarooForConditionalGeneration", "KangarooModel", "KangarooPreTrainedModel"]
@@ -109,7 +110,7 @@ class KangarooModel(KangarooPreTrainedModel):
         )
         features = features + rearrange(times, "frame vision -> frame 1 vision").to(features.dtype)
         if slots != list(range(first, last)):
-            features = features[torch.tensor(slots, device=features.device) - first]
+            features = features.index_select(0, sent(torch.tensor(slots) - first, features.device))
         features = rearrange(features, "(group frame) token vision -> group frame token vision", frame=self._folded)
         # frames are square, and the class token comes first
         class_token, patches = features[:, :, :1], features[:, :, 1:]

@@ -1,8 +1,8 @@
 """Attention over packed rows: each conversation sees itself alone, and what came before.
 
 transformers would write a mask of [position, position] for rows whose positions restart. Here the rows are laid end
-to end and attention runs conversation by conversation: on a GPU in one kernel for all of them, elsewhere one after
-the other, so no memory and no work grows with the square of the row.
+to end and attention runs conversation by conversation: on a GPU in one kernel for all of them, or one for each where
+they are long (`long_packed`), elsewhere one after the other, so no memory and no work grows with the square of the row.
 Ranks that share rows hold a slice of each: queries stay where they are, keys and values come from all ranks.
 Axes: row, position (in a row), head, width (of a head), token (of the rows laid end to end), key (that a slice's
 queries attend to), boundary (between conversations).
@@ -23,6 +23,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from kangaroo.model.long_packed import are_long, attend_long
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 
 # what transformers calls this attention
@@ -120,6 +121,7 @@ def packed_inputs(
     position_ids: Int[Tensor, "row position"],
     *,
     longest: int,
+    here: Int[Tensor, " boundary"] | None = None,
     keys: SharedKeys | None = None,
 ) -> dict[str, Any]:
     """Return the keyword arguments of a language model that `allow_packed_rows` has seen, beside what it reads.
@@ -129,6 +131,7 @@ def packed_inputs(
             model's device. No conversation goes over a row's end.
         position_ids: Begin anew with each conversation.
         longest: Tokens of the longest conversation: known here, so that no GPU is asked for it.
+        here: The boundaries again, on the CPU, which lets long conversations have the faster kernel.
         keys: Where the rows are slices of longer ones, what `cut` says of keys, on the model's device.
     """
     return {
@@ -136,6 +139,7 @@ def packed_inputs(
         "attention_mask": rearrange(boundaries, "boundary -> 1 1 1 boundary"),
         "position_ids": position_ids,
         "max_length_q": longest,
+        "long_conversations": here if here is not None and keys is None and are_long(here) else None,
         "shared_keys": keys,
         "use_cache": False,
     }
@@ -149,6 +153,7 @@ def packed_attention(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     max_length_q: int | None = None,
+    long_conversations: Int[Tensor, " boundary"] | None = None,
     shared_keys: SharedKeys | None = None,
     **kwargs: Any,
 ) -> tuple[Float[Tensor, "row position head width"], None]:
@@ -168,10 +173,13 @@ def packed_attention(
         key_boundaries, longest_key = shared_keys.boundaries, shared_keys.longest
         together = gather(torch.cat([key, value], dim=-1), shared_keys.context)
         key, value = together.index_select(0, shared_keys.places).chunk(2, dim=-1)
-    if query.is_cuda and value.dtype in _KERNEL_DTYPES:
+    has_kernels = query.is_cuda and value.dtype in _KERNEL_DTYPES
+    if has_kernels and long_conversations is not None:
+        gathered: Any = attend_long(query, key, value, long_conversations, scaling or query.shape[-1] ** -0.5)[0]
+    elif has_kernels:
         # where a conversation has more keys than queries, the kernel's causal window ends with both: the last query
         # sees all keys (FlashAttention 2.1 and later)
-        gathered: Any = varlen_attn(
+        gathered = varlen_attn(
             query,
             key,
             value,

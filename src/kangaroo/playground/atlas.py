@@ -13,8 +13,9 @@ from jaxtyping import Float32
 from torch import Tensor
 from torch.nn import functional as F
 
+from kangaroo.playground.noto import noto_tiles
 from kangaroo.playground.pack import COLUMNS, TILE_PX
-from kangaroo.playground.vocabulary import SHAPES, sprites
+from kangaroo.playground.vocabulary import SHAPES, Style, sprites
 
 OUTLINE_RGB = 0.15
 OUTLINE_WIDTH = 0.025
@@ -22,11 +23,16 @@ _SUPERSAMPLE = 4
 
 
 @cache
-def atlas(tile_px: int = TILE_PX) -> Float32[Tensor, "tile layer row column"]:
-    """Return every tile at a size: `TILE_PX` or a fraction of it, made by area averaging. Shapes come first."""
+def atlas(tile_px: int = TILE_PX, style: Style = Style.FLUENT) -> Float32[Tensor, "tile layer row column"]:
+    """Return every tile at a size: `TILE_PX` or a fraction of it, made by area averaging. Shapes come first.
+
+    Raises:
+        OptionError: The style's pictures are not installed.
+    """
     if tile_px != TILE_PX:
-        return F.adaptive_avg_pool2d(atlas(), tile_px)
-    tiles = np.concatenate([np.stack([_shape_tile(slug) for slug in SHAPES]), _sprite_tiles()])
+        return F.adaptive_avg_pool2d(atlas(TILE_PX, style), tile_px)
+    pictures = noto_tiles() if style is Style.NOTO else _sheet_tiles()
+    tiles = np.concatenate([np.stack([_shape_tile(slug) for slug in SHAPES]), _in_layers(pictures)])
     return torch.from_numpy(tiles)
 
 
@@ -102,14 +108,18 @@ def _heart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.minimum(lobes, np.maximum(point, abs(x) - 0.82))
 
 
-def _sprite_tiles() -> np.ndarray:
+def _sheet_tiles() -> np.ndarray:
     import av
 
     with av.open(str(Path(__file__).parent / "sprites.webp")) as container:
         sheet = next(container.decode(video=0)).to_ndarray(format="rgba")
     tiles = rearrange(sheet, "(row h) (column w) rgba -> (row column) h w rgba", h=TILE_PX, w=TILE_PX)
     assert sheet.shape[1] == COLUMNS * TILE_PX
-    pixels = tiles[: len(sprites())].astype(np.float32) / 255
+    return tiles[: len(sprites())]
+
+
+def _in_layers(tiles: np.ndarray) -> np.ndarray:
+    pixels = tiles.astype(np.float32) / 255
     alpha = pixels[..., 3]
     layers = [*(pixels[..., channel] * alpha for channel in range(3)), np.zeros_like(alpha), alpha]
     return np.stack(layers, axis=1)

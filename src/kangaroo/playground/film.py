@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from kangaroo.playground.vocabulary import COLOURS, SHAPES, Look, Phrase, Way, sprites
+from kangaroo.video.sampler import FrameSampler
 
 NUM_STATES = 9
 COLUMNS_AT = (0.18, 0.5, 0.82)
@@ -147,6 +148,10 @@ class Film:
     def frame_times_s(self) -> Float64[np.ndarray, " frame"]:
         """The second at which each frame of the film is shown."""
         return np.arange(self.num_frames) / self.fps
+
+    def taken_times_s(self, sampler: FrameSampler) -> Float64[np.ndarray, " frame"]:
+        """Return the seconds of the frames that a sampler takes of this film, written as a file."""
+        return np.floor(sampler.wanted_times(self.num_frames / self.fps) * self.fps + 1e-6) / self.fps
 
     def scene_at(self, second: float) -> int:
         """Return the index of the scene shown at a second."""

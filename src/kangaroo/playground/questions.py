@@ -61,7 +61,8 @@ class Question:
     """A question before it is put into words.
 
     `template` names its wordings; `slots` fill them; `wrong` holds three wrong answers or more; fewer where the
-    question cannot have options. `subject` is the thing's name where a follow-up could say "it".
+    question cannot have options. `subject` is the thing's name where a follow-up could say "it". `second_s` is the
+    time that the answer rounds to a whole second, None where no time is asked.
     """
 
     family: Family
@@ -70,6 +71,7 @@ class Question:
     wrong: tuple[Phrase, ...] = ()
     slots: dict[str, Phrase] = field(default_factory=dict)
     subject: Phrase | None = None
+    second_s: float | None = None
 
 
 def questions(film: Film, rng: random.Random) -> list[Question]:
@@ -236,6 +238,7 @@ class _Asker:
                 wrong=self._other_seconds(event.start_s),
                 slots=slots,
                 subject=look.name,
+                second_s=event.start_s,
             )
             if event.verb in (Verb.BLINK, Verb.JUMP):
                 yield Question(

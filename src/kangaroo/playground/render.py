@@ -17,6 +17,7 @@ from kangaroo.playground.atlas import atlas
 from kangaroo.playground.film import PATTERNS, Film
 from kangaroo.playground.pack import TILE_PX
 from kangaroo.playground.script import MAX_THINGS
+from kangaroo.playground.vocabulary import Style
 
 _TYPICAL_SIZE = 0.25
 
@@ -32,15 +33,17 @@ def backgrounds(film: Film, times_s: np.ndarray) -> Float32[np.ndarray, "frame p
 
 
 class Renderer:
-    """Draws on one device.
+    """Draws on one device, sprites in one style.
 
     >>> frames = Renderer("cpu").draw(make_film(seed=1), np.array([0.0, 1.0]), height_px=112, width_px=112)
     """
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
+    def __init__(self, device: torch.device | str = "cpu", *, style: Style = Style.FLUENT) -> None:
         self.device = torch.device(device)
         self.dtype = torch.float16 if self.device.type == "cuda" else torch.float32
-        self.tiles = {side: atlas(side).to(self.device, self.dtype) for side in (TILE_PX, TILE_PX // 2, TILE_PX // 4)}
+        self.tiles = {
+            side: atlas(side, style).to(self.device, self.dtype) for side in (TILE_PX, TILE_PX // 2, TILE_PX // 4)
+        }
 
     def draw(
         self, film: Film, times_s: np.ndarray, *, height_px: int, width_px: int

@@ -74,6 +74,13 @@ _UNCLEAR = frozenset(
 )
 
 
+class Style(StrEnum):
+    """Who drew the sprites: Fluent's ship with the package and are trained on, Noto's are for testing alone."""
+
+    FLUENT = "fluent"
+    NOTO = "noto"
+
+
 class Sprite(NamedTuple):
     """A picture of the sprite sheet: its tile (reading order) and what it is called."""
 

@@ -51,7 +51,7 @@ class DrawnFilms:
         """Return conversations about a film as a sample, whole rounds left out where a row has no room for them."""
         # of a still one frame says all
         still = self.drawn.films.kind is FilmKind.STILL
-        times_s = np.zeros(1) if still else shown_times(film, self.sampler)
+        times_s = np.zeros(1) if still else film.taken_times_s(self.sampler)
         conversations: list[Encoded] = []
         room = self.context_tokens
         for rounds in asked:
@@ -77,11 +77,6 @@ class DrawnFilms:
             if len(encoded) <= room:
                 return encoded
         return None
-
-
-def shown_times(film: Film, sampler: FrameSampler) -> np.ndarray:
-    """Return the presentation times of the frames that a sampler takes of this film, written as a file."""
-    return np.floor(sampler.wanted_times(film.duration_s) * film.fps + 1e-6) / film.fps
 
 
 def conversation_about(film: Film, rounds: list[Round]) -> Conversation:

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -204,6 +205,8 @@ def feed_rows(
     options: dict[str, Any] = {"num_workers": workers}
     if workers:
         options["prefetch_factor"] = max(2, 2 * len(states) // workers)
+        # a thread reads what they hand over while the GPU works; nothing of a row is a tensor yet
+        options["pin_memory"] = torch.cuda.is_available()
     options["collate_fn"] = _as_it_is
     last: Bad | None = None
     for fed in DataLoader(Rows(feed, states, lookahead=lookahead), batch_size=None, **options):

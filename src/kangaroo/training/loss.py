@@ -21,6 +21,7 @@ from kangaroo.errors import OptionError
 from kangaroo.model.layout import VisualLayout
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.model.packed import ContextGroup, SharedKeys, cut, gather, packed_inputs
+from kangaroo.model.transfer import sent
 
 CHUNK_TOKENS = 1024
 
@@ -165,6 +166,8 @@ class Objective(nn.Module):
         readout = self.model.lm_head.weight
         return chunked_cross_entropy(hidden, readout, targets, chunk_tokens=self.chunk_tokens, z_loss=self.z_loss).total
 
+    # eager: it is too seldom asked to be worth a compilation of its own
+    @torch.compiler.set_stance("force_eager")
     @torch.no_grad()
     def predict(self, pixels: Float[Tensor, "frame 3 height width"], packed: Packed) -> Int[Tensor, " target"]:
         """Return the likeliest word in the place of each of `packed.targets`; every rank reads its rows whole."""
@@ -184,35 +187,38 @@ class Objective(nn.Module):
         if context is not None:
             packed, keys = slice_rows(packed, context)
             keys = keys._replace(
-                places=keys.places.to(device, non_blocking=True),
-                boundaries=keys.boundaries.to(device, non_blocking=True),
+                places=sent(keys.places, device),
+                boundaries=sent(keys.boundaries, device),
             )
         positions = packed.input_ids.shape[1]
-        embeds = self.model.get_input_embeddings()(packed.input_ids.to(device, non_blocking=True))
+        embeds = self.model.get_input_embeddings()(sent(packed.input_ids, device))
         embeds = rearrange(embeds, "row position width -> (row position) width")
         if packed.num_frames:
-            shown = features[packed.feature_rows.to(device, non_blocking=True)]
-            embeds = embeds.index_copy(0, packed.placeholders.to(device, non_blocking=True), shown.to(embeds.dtype))
+            # selected, not indexed: the gradient of indexing sorts, for a row may be shown several times
+            shown = features.index_select(0, sent(packed.feature_rows, device))
+            embeds = embeds.index_copy(0, sent(packed.placeholders, device), shown.to(embeds.dtype))
         else:
             embeds = embeds + 0.0 * features.sum().to(embeds.dtype)
+        embeds = rearrange(embeds, "(row position) width -> row position width", position=positions)
         hidden = self.model.model.language_model(
-            inputs_embeds=rearrange(embeds, "(row position) width -> row position width", position=positions),
+            # cloned, as a compiled layer would be compiled again for one that is a view
+            inputs_embeds=embeds.clone(),
             **packed_inputs(
-                packed.boundaries.to(device, non_blocking=True),
-                packed.position_ids.to(device, non_blocking=True),
+                sent(packed.boundaries, device),
+                sent(packed.position_ids, device),
                 longest=packed.longest,
+                here=packed.boundaries,
                 keys=keys,
             ),
         ).last_hidden_state
         hidden = rearrange(hidden, "row position width -> (row position) width")
-        places = packed.supervised.to(device, non_blocking=True)
-        return hidden[places], packed.targets.to(device, non_blocking=True)
+        return hidden.index_select(0, sent(packed.supervised, device)), sent(packed.targets, device)
 
     def _features(self, pixels: Tensor, packed: Packed, context: ContextGroup | None) -> Float[Tensor, "visual width"]:
         """Return the feature rows of all films, or those of a blank frame where there is none."""
         if not packed.num_frames:
             return self._encode_blank(pixels)
-        times_s = packed.times_s.to(pixels.device, non_blocking=True)
+        times_s = sent(packed.times_s, pixels.device)
         if context is None:
             return self._encode(pixels, times_s, packed.num_frames)
         layout = self.model.config.layout(image_size_px=pixels.shape[-1])

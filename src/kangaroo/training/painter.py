@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kangaroo.dialogue.video_processor import EVA_CLIP_MEAN, EVA_CLIP_STD, normalise
+from kangaroo.model.transfer import pinned, sent
 from kangaroo.playground.render import Renderer
 from kangaroo.training.drawn import DrawnFilm
 from kangaroo.training.feed import Decoded
@@ -53,20 +54,20 @@ class Painter:
         self.renderer = self.renderer or Renderer(self.device)
         aspects = torch.tensor([film.aspect for film in films], dtype=torch.float32)
         return self.renderer.render(
-            _on_end(film.states for film in films),
-            _on_end(film.patterns for film in films),
+            pinned(_on_end(film.states for film in films), self.device),
+            pinned(_on_end(film.patterns for film in films), self.device),
             aspects.repeat_interleave(torch.tensor([len(film.states) for film in films])),
             height_px=self.image_size_px,
             width_px=self.image_size_px,
         )
 
     def _decoded(self, pixels: np.ndarray) -> Tensor:
-        frames = torch.from_numpy(pixels).to(self.device, non_blocking=True)
+        frames = sent(torch.from_numpy(pixels), self.device)
         return rearrange(frames, "frame height width rgb -> frame rgb height width").float() / 255
 
     def _roughened(self, pixels: Tensor, num_frames: Sequence[int]) -> Tensor:
         """Blur, brighten and add noise, each film by its own strength."""
-        counts = torch.tensor(num_frames).to(self.device, non_blocking=True)
+        counts = sent(torch.tensor(num_frames), self.device)
 
         def per_film(low: float, high: float) -> Tensor:
             strength = torch.rand(len(num_frames), 1, 1, 1, device=self.device, generator=self.generator)

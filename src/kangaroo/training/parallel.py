@@ -36,6 +36,7 @@ _KEPT = [
     torch.ops.aten._scaled_dot_product_efficient_attention.default,
     torch.ops.aten._scaled_dot_product_cudnn_attention.default,
     torch.ops.torch_attn._varlen_attn.default,
+    torch.ops.kangaroo.attend_long.default,
 ]
 
 
@@ -169,11 +170,12 @@ def _recomputed(forward: Callable[..., Any], mode: Recompute) -> Callable[..., A
 
 
 def compile_blocks(model: KangarooForConditionalGeneration) -> None:
-    """Compile what repeats, hooks of sharding left outside: one compilation serves all blocks of a kind."""
-    for block in model.model.vision_tower.blocks:
-        block.forward = torch.compile(block.forward, dynamic=False)
-    for layer in model.model.language_model.layers:
-        layer.forward = torch.compile(layer.forward, dynamic=True)
+    """Compile what repeats, hooks of sharding left outside: one compilation serves all blocks of a kind in all stages.
+
+    Frames, patches and tokens are left open: their numbers differ from step to step and from stage to stage.
+    """
+    for block in blocks(model):
+        block.forward = torch.compile(block.forward, dynamic=True)
 
 
 def shard(objective: Objective, world: World, *, compute_dtype: torch.dtype) -> None:

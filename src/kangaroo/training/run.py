@@ -151,6 +151,7 @@ class Run:
         if self.recipe.lora_rank and Part.LANGUAGE in dict(stage.rates):
             add_lora(model, rank=self.recipe.lora_rank)
         allow_packed_rows(model)
+        model.train()  # folders open for answering; compiled layers of both kinds would be compiled apart
         objective = Objective(model, z_loss=stage.z_loss, context=self.world.context)
         recompute(model, self.recipe.recompute)
         on_gpu = self.world.device.type == "cuda"

@@ -5,6 +5,7 @@ the few stretches that hold a wanted frame. Memory grows with the frames wanted,
 Axes: frame, height, width.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +24,7 @@ from kangaroo.video.scale import Resize, Scaler, transfer_of
 from kangaroo.video.source import VideoSource
 from kangaroo.video.timeline import Timeline, read_timeline
 
-__all__ = ["FramePlan", "Resize", "plan_frames", "read_frames"]
+__all__ = ["FramePlan", "Resize", "join_pictures", "plan_frames", "read_frames"]
 
 _SHORTFALL = 0.97  # a film that ends before this share of what its header promises was cut off
 
@@ -69,6 +70,9 @@ def read_frames(
     """
     look = _Look(sampler=sampler, size_px=size_px, resize=resize)
     with source.fetched() as local:
+        if local.apart is not None:
+            own = replace(local, apart=None)
+            return local.apart.call(read_frames, own, sampler, name=local.name, size_px=size_px, resize=resize)
         if isinstance(local.value, Frames):
             return look.at_arrays(local.value)
         if is_folder(local):
@@ -76,6 +80,41 @@ def read_frames(
         if holds_one_picture(local):
             return look.at_image(local)
         return look.at_film(local)
+
+
+def join_pictures(
+    pictures: Sequence[VideoSource], times_s: Sequence[float], *, max_bytes: int, film: str
+) -> VideoSource:
+    """Return still pictures and when each is shown as one film at hand.
+
+    Args:
+        pictures: Of one size, in order.
+        times_s: Rising.
+        max_bytes: More than this all pictures together may not take.
+        film: What messages call it.
+
+    Raises:
+        VideoError: One cannot be read, they differ in size, are too large, or the times do not rise.
+    """
+    read: list[Frames] = []
+    for picture in pictures:
+        info = picture.open()
+        size_px = info.height_px, info.width_px
+        if not info.is_image:
+            raise VideoError(f"{picture.name}: a film, not a picture; a list of frames holds pictures")
+        if read and size_px != read[0].pixels.shape[1:3]:
+            raise VideoError(
+                f"{picture.name}: {size_px[1]} x {size_px[0]} px, the first picture of {film} has another size; "
+                "give all one size"
+            )
+        if 3 * size_px[0] * size_px[1] * len(pictures) > max_bytes:
+            raise VideoError(
+                f"{film}: {len(pictures)} pictures of {size_px[1]} x {size_px[0]} px take more than the {max_bytes} "
+                "bytes that are read; give smaller ones or fewer"
+            )
+        read.append(read_frames(picture, FrameSampler(), size_px=size_px))
+    joined = VideoSource.from_arrays(np.concatenate([one.pixels for one in read]), times_s=list(times_s))
+    return replace(joined, label=film)
 
 
 def plan_frames(source: VideoSource, sampler: FrameSampler) -> FramePlan:
@@ -86,6 +125,8 @@ def plan_frames(source: VideoSource, sampler: FrameSampler) -> FramePlan:
         OptionError: The sampler's clip starts after the film's end.
     """
     with source.fetched() as local:
+        if local.apart is not None:
+            return local.apart.call(plan_frames, replace(local, apart=None), sampler, name=local.name)
         if isinstance(local.value, Frames) or is_folder(local):
             if isinstance(local.value, Frames):
                 shown_s, duration_s = array_times(local.value)

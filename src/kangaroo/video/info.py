@@ -27,6 +27,8 @@ def read_info(source: VideoSource) -> VideoInfo:
         VideoError: The film is missing or cannot be read.
     """
     with source.fetched() as local:
+        if local.apart is not None:
+            return local.apart.call(read_info, replace(local, apart=None), name=local.name)
         if isinstance(local.value, Frames):
             return _array_info(local.name, local.value)
         if is_folder(local):

@@ -1,19 +1,21 @@
-"""Read frames in a worker process, because a broken film can hang, crash or bloat FFmpeg.
+"""Call functions in processes of their own, because a broken film can hang, crash or bloat FFmpeg.
 
-The worker is a fresh interpreter, not a fork: forking a process that runs threads (as torch does) can
-deadlock, and a hung worker can be killed without harm. It costs about a third of a second.
+A worker is a fresh interpreter, not a fork: forking a process that runs threads (as torch does) can deadlock, and a
+hung worker can be killed without harm. Starting one costs about a third of a second, so it stays and serves many
+calls, until one goes past a limit or crashes it.
 """
 
 import contextlib
 import os
 import pickle
+import queue
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from kangaroo.errors import KangarooError, OptionError, VideoError
 from kangaroo.video.decode import read_frames
@@ -22,7 +24,8 @@ from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.scale import Resize
 from kangaroo.video.source import VideoSource
 
-_STDERR_BYTES = 2000
+Result = TypeVar("Result")
+_PATIENCE_S = 0.1  # how long a caller that waits for a free worker may not notice that it was cancelled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +33,7 @@ class Limits:
     """What a worker may use.
 
     Attributes:
-        time_s: From its start to its answer, fetching a URL included.
+        time_s: For one call, its own start included.
         memory_bytes: Address space, where the system can limit it (not on macOS). Must leave room for the
             interpreter with its libraries, about 1 GiB.
     """
@@ -72,63 +75,244 @@ def read_frames_isolated(
     """
     if isinstance(source.value, Frames):
         return reader(source, sampler, size_px=size_px, resize=resize)
-    call = (reader, (source, sampler), {"size_px": size_px, "resize": resize})
-    with tempfile.TemporaryFile() as stderr:
-        code, output = _run(_request(call, limits), limits, name=source.name, stderr=stderr)
-        stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - _STDERR_BYTES))
-        last_words = stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
-    if code != 0:
-        raise VideoError(f"{source.name}: decoding it {_how_it_ended(code, last_words, limits)}")
-    answer = pickle.loads(output)
-    if isinstance(answer, KangarooError):
-        raise answer
-    assert isinstance(answer, Frames), f"the worker answered {type(answer)}"
-    return answer
+    with Worker(limits) as worker:
+        return worker.call(reader, source, sampler, name=source.name, size_px=size_px, resize=resize)
 
 
-def _request(call: tuple[Callable[..., Frames], tuple, dict[str, Any]], limits: Limits) -> bytes:
-    # the paths first, on their own: with them the worker can import what the rest refers to
-    return pickle.dumps((sys.path, limits.memory_bytes)) + pickle.dumps(call)
+class Worker:
+    """A process that calls functions, one at a time. Use it from one thread; `stop` alone may come from another.
+
+    >>> with Worker(Limits(time_s=60)) as worker:
+    ...     worker.call(read_info, VideoSource("film.mp4"), name="film.mp4")
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = os.getpid()
+        self._num_served = 0
+        self._stopped = False
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.limits,)
+
+    def call(
+        self,
+        function: Callable[..., Result],
+        *arguments: Any,
+        name: str,
+        doing: str = "decoding it",
+        **options: Any,
+    ) -> Result:
+        """Return what a function returns in the worker.
+
+        Args:
+            function: One that a fresh interpreter can import.
+            arguments: Its arguments, as far as they can be pickled.
+            name: What messages call the film.
+            doing: What messages say was done to it.
+            options: Its named arguments.
+
+        Raises:
+            VideoError: The worker crashes or goes past a limit.
+            KangarooError: Whatever of that kind the function raises.
+        """
+        request = pickle.dumps((function, arguments, options), protocol=pickle.HIGHEST_PROTOCOL)
+        had_served = self._num_served
+        self._stopped = False
+        answer = self._asked(request)
+        if isinstance(answer, _Gone) and answer.may_be_worn_out and had_served:
+            answer = self._asked(request)
+        if isinstance(answer, _Gone):
+            raise VideoError(f"{name}: {doing} {answer.told(self.limits)}")
+        if isinstance(answer, KangarooError):
+            raise answer
+        return answer
+
+    def stop(self) -> None:
+        """End the call that is under way, which raises then. From any thread."""
+        self._stopped = True
+        process = self._process
+        if process is not None:
+            process.kill()
+
+    def close(self) -> None:
+        """End the process; the next call starts another."""
+        process, self._process, self._num_served = self._process, None, 0
+        if process is None:
+            return
+        process.kill()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):  # what was not sent yet
+                pipe.close()  # type: ignore[union-attr]
+        process.wait()
+
+    def _asked(self, request: bytes) -> Any:
+        if self._process is None or self._owner != os.getpid():  # a fork must not share its parent's pipes
+            self._process, self._owner = _started(self.limits), os.getpid()
+        process = self._process
+        if self._stopped:  # before there was a process to end
+            process.kill()
+        assert process.stdin is not None, "it was started with pipes"
+        assert process.stdout is not None, "it was started with pipes"
+        timed_out = threading.Event()
+
+        def give_up() -> None:
+            timed_out.set()
+            process.kill()
+
+        timer = threading.Timer(self.limits.time_s, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            process.stdin.write(request)
+            process.stdin.flush()
+            answer = pickle.load(process.stdout)
+        except (EOFError, OSError, pickle.UnpicklingError):
+            timer.cancel()
+            code = process.wait()
+            self.close()
+            return _Gone(code=code, timed_out=timed_out.is_set())
+        finally:
+            timer.cancel()
+        self._num_served += 1
+        if isinstance(answer, _Gone):
+            self.close()  # out of memory, of which it may hold much
+        return answer
 
 
-def _run(request: bytes, limits: Limits, *, name: str, stderr: Any) -> tuple[int, bytes]:
+class Workers:
+    """Workers that serve many threads, each call by one that is free.
+
+    Args:
+        limits: What each may use.
+        num_workers: The most calls at a time; a process starts when it is first needed.
+    """
+
+    def __init__(self, limits: Limits, *, num_workers: int) -> None:
+        self._all = [Worker(limits) for _ in range(num_workers)]
+        # the last that was free comes first: its process runs already
+        self._free: queue.LifoQueue[Worker] = queue.LifoQueue()
+        for worker in self._all:
+            self._free.put(worker)
+
+    @contextlib.contextmanager
+    def lend(self, *, give_up: threading.Event) -> Iterator[Worker | None]:
+        """Lend a worker once one is free; None where `give_up` was set before."""
+        worker = None
+        while worker is None and not give_up.is_set():
+            with contextlib.suppress(queue.Empty):
+                worker = self._free.get(timeout=_PATIENCE_S)
+        try:
+            yield worker
+        finally:
+            if worker is not None:
+                self._free.put(worker)
+
+    def close(self) -> None:
+        """End all processes."""
+        for worker in self._all:
+            worker.stop()
+            worker.close()
+
+
+class Errands:
+    """What one caller has done by workers. A `VideoSource` that carries it is opened and decoded there.
+
+    >>> errands = Errands(Workers(Limits(), num_workers=2))
+    >>> VideoSource("film.mp4", apart=errands).open()
+    """
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self._cancelled = threading.Event()
+        self._lock = threading.Lock()
+        self._busy: set[Worker] = set()
+
+    def call(self, function: Callable[..., Result], *arguments: Any, name: str, **options: Any) -> Result:
+        """Return what a function returns in a worker, as `Worker.call`.
+
+        Raises:
+            VideoError: As `Worker.call`, and after `cancel`.
+        """
+        with self._workers.lend(give_up=self._cancelled) as worker:
+            with self._lock:
+                if worker is None or self._cancelled.is_set():
+                    raise VideoError(f"{name}: nobody waits for it any more")
+                self._busy.add(worker)
+            try:
+                return worker.call(function, *arguments, name=name, **options)
+            finally:
+                with self._lock:
+                    self._busy.discard(worker)
+
+    def cancel(self) -> None:
+        """End what is under way, and refuse what comes. From any thread."""
+        with self._lock:
+            self._cancelled.set()
+            for worker in self._busy:
+                worker.stop()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Gone:
+    """How a worker ended; code 0 where it only ran out of memory."""
+
+    code: int
+    timed_out: bool = False
+
+    @property
+    def may_be_worn_out(self) -> bool:
+        """Whether the calls before may be to blame. Who is killed was killed on purpose."""
+        return not self.timed_out and self.code != -signal.SIGKILL
+
+    def told(self, limits: Limits) -> str:
+        if self.timed_out:
+            return f"took longer than {limits.time_s:g} s; it was stopped"
+        if self.code == 0:
+            return f"needs more than the {limits.memory_bytes / 2**30:.1f} GiB of memory that it may use"
+        how = signal.Signals(-self.code).name if self.code < 0 else f"status {self.code}"
+        return f"crashed the decoder ({how})"
+
+
+def _started(limits: Limits) -> "subprocess.Popen[bytes]":
     program = "import pickle, sys; p = pickle.load(sys.stdin.buffer); sys.path[:] = p[0]; "
     program += "from kangaroo.video.isolate import serve; serve(p[1])"
-    worker = subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
-    )
-    with worker:
-        try:
-            output, _ = worker.communicate(request, timeout=limits.time_s)
-        except subprocess.TimeoutExpired:
-            raise VideoError(f"{name}: decoding it took longer than {limits.time_s:g} s; it was stopped") from None
-        finally:
-            worker.kill()
-    return worker.returncode, output
-
-
-def _how_it_ended(code: int, last_words: str, limits: Limits) -> str:
-    if "MemoryError" in last_words or "Cannot allocate" in last_words:
-        return f"needs more than the {limits.memory_bytes / 2**30:.1f} GiB of memory that it may use"
-    if code < 0:
-        return f"crashed the decoder ({signal.Signals(-code).name})"
-    return f"failed ({last_words or f'status {code}'})"
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None, "it was started with pipes"
+    # the paths first, on their own: with them the worker can import what a request refers to
+    process.stdin.write(pickle.dumps((sys.path, limits.memory_bytes)))
+    return process
 
 
 def serve(memory_bytes: int) -> None:
-    """Be the worker: read one request from standard input, answer on standard output."""
+    """Be the worker: answer requests until the pipe closes."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not mix with the answer
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not mix with the answers
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.SIG_IGN)  # they are for who started us; the pipe then closes
     with contextlib.suppress(ImportError):  # no such module on Windows
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with contextlib.suppress(ValueError, OSError):  # macOS refuses
             resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    reader, arguments, options = pickle.load(sys.stdin.buffer)
-    try:
-        answer: Frames | KangarooError = reader(*arguments, **options)
-    except KangarooError as error:
-        answer = error
-    with answers:
+    while True:
+        try:
+            function, arguments, options = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        try:
+            answer = function(*arguments, **options)
+        except KangarooError as error:
+            answer = error
+        except MemoryError:
+            answer = _Gone(code=0)
         pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
+        answers.flush()

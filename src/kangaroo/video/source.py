@@ -8,14 +8,18 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import UInt8
 
 from kangaroo.errors import OptionError, VideoError
 from kangaroo.video.frames import Frames
+
+if TYPE_CHECKING:
+    from kangaroo.video.isolate import Errands
 
 _NAME_LENGTH = 120
 
@@ -72,11 +76,13 @@ class VideoSource:
             `Frames`.
         folder_fps: Images a second in a folder, whose files carry no times.
         label: What messages call the film, where its value says little (an upload's bytes).
+        apart: Opens and decodes a file or bytes in another process; None does it in this one.
     """
 
     value: str | Path | bytes | Frames
     folder_fps: float = 1.0
     label: str | None = None
+    apart: "Errands | None" = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.folder_fps) and self.folder_fps > 0):

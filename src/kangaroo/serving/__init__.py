@@ -1,0 +1,1 @@
+"""Answer over the network: an OpenAI-compatible server, a web page, vLLM's plug-in."""
