@@ -77,20 +77,17 @@ def is_public(address: str) -> bool:
 
 
 @contextmanager
-def fetch_to_file(url: str, *, max_bytes: int = MAX_BYTES, total_timeout_s: float = TOTAL_TIMEOUT_S) -> Iterator[Path]:
-    """Lend the path of a temporary file that holds what `url` answers.
-
-    Args:
-        url: An http or https URL.
-        max_bytes: More than this is refused, by what the server announces or by what it sends.
-        total_timeout_s: The longest the whole transfer may take.
-
-    Raises:
-        VideoError: The server cannot be reached, refuses, stalls, or sends too much.
-    """
+def fetch_to_file(
+    url: str,
+    *,
+    max_bytes: int = MAX_BYTES,
+    total_timeout_s: float = TOTAL_TIMEOUT_S,
+    hosts: PublicHosts | None = None,
+) -> Iterator[Path]:
+    """Lend the path of a temporary file that holds what `url` answers. Arguments and errors are those of `download`."""
     with tempfile.TemporaryDirectory(prefix="kangaroo-") as folder:
         path = Path(folder) / "film"
-        download(url, path, max_bytes=max_bytes, total_timeout_s=total_timeout_s)
+        download(url, path, max_bytes=max_bytes, total_timeout_s=total_timeout_s, hosts=hosts)
         yield path
 
 

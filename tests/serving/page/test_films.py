@@ -14,6 +14,7 @@ from kangaroo.errors import VideoError
 from kangaroo.serving.page import films as films_module
 from kangaroo.serving.page.desk import MAX_FILMS, Desk
 from kangaroo.serving.page.films import SAMPLES, Film, fetch, sample
+from kangaroo.video.fetch import PublicHosts
 from kangaroo.video.isolate import Limits
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
@@ -148,6 +149,13 @@ def test_a_link_that_gives_no_film_is_told(web, path, said):
 def test_only_web_addresses_are_links(url):
     with pytest.raises(VideoError, match="http"):
         fetch(url, max_bytes=1000)
+
+
+def test_for_visitors_from_elsewhere_links_must_be_public(web):
+    folder, url = web
+    (folder / "film.mp4").write_bytes(sample("badger").value.read_bytes())
+    with pytest.raises(VideoError, match="the host is not public"):
+        fetch(f"{url}/film.mp4", max_bytes=1 << 20, hosts=PublicHosts())
 
 
 def test_nobody_at_the_other_end_is_told():

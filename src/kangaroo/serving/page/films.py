@@ -15,7 +15,7 @@ from kangaroo.chat.pictures import encode_jpeg
 from kangaroo.chat.store import BoundedStore
 from kangaroo.errors import VideoError
 from kangaroo.video.decode import read_frames
-from kangaroo.video.fetch import fetch_to_file
+from kangaroo.video.fetch import PublicHosts, fetch_to_file
 from kangaroo.video.frames import Frames
 from kangaroo.video.isolate import Limits, read_frames_isolated
 from kangaroo.video.sampler import FrameSampler
@@ -83,15 +83,15 @@ def sample(name: str) -> VideoSource:
     return VideoSource(Path(str(files("kangaroo.serving.page") / "samples" / f"{name}.mp4")), label=f"{name}.mp4")
 
 
-def fetch(url: str, *, max_bytes: int) -> VideoSource:
-    """Return the film that an http(s) URL answers, in memory.
+def fetch(url: str, *, max_bytes: int, hosts: PublicHosts | None = None) -> VideoSource:
+    """Return the film that an http(s) URL answers, in memory; `hosts` says who may be asked, None anyone.
 
     Raises:
-        VideoError: It cannot be fetched, or is too large.
+        VideoError: It may not or cannot be fetched, or is too large.
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise VideoError(f"{url!r:.80}: not a link to a film; give one that begins with http:// or https://")
-    with fetch_to_file(url, max_bytes=max_bytes, total_timeout_s=_FETCH_TIMEOUT_S) as path:
+    with fetch_to_file(url, max_bytes=max_bytes, total_timeout_s=_FETCH_TIMEOUT_S, hosts=hosts) as path:
         name = unquote(urlsplit(url).path.rpartition("/")[2]) or urlsplit(url).hostname
         return VideoSource(path.read_bytes(), label=name)
 

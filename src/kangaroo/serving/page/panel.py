@@ -13,6 +13,8 @@ from kangaroo.serving.page.desk import Desk
 from kangaroo.serving.page.films import Film
 from kangaroo.serving.page.texts import say, say_preflight
 from kangaroo.serving.page.words import plain
+from kangaroo.serving.settings import is_loopback
+from kangaroo.video.fetch import PublicHosts
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
 
@@ -113,7 +115,9 @@ def _want_upload(desk: Desk) -> None:
 def _want_url(desk: Desk) -> None:
     if url := st.session_state.url.strip():
         most = int(st.get_option("server.maxUploadSize")) << 20
-        desk.wanted = partial(films.fetch, url, max_bytes=most)
+        # a page that others reach must not read for them what this machine alone can
+        hosts = None if is_loopback(st.get_option("server.address") or "") else PublicHosts()
+        desk.wanted = partial(films.fetch, url, max_bytes=most, hosts=hosts)
 
 
 def _settle(desk: Desk, film: Film, language: Language) -> None:
