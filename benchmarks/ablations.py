@@ -162,6 +162,7 @@ def _train_stage(
         spoken=sum(len(row.supervised) for row in some),
     )
     samples = round(budget / (operations.of(load) / sum(len(row.numbers) for row in some)))
+    is_last = stage == arm.stages[-1][0]
     stage = replace(stage, samples=max(1, samples))
     freeze(model, stage)
     objective = arm.objective(model)
@@ -170,15 +171,14 @@ def _train_stage(
         compile_blocks(model)
     shard(objective, world, compute_dtype=torch.bfloat16 if on_gpu else torch.float32)
     painter = Painter(world.device, image_size_px=stage.image_size_px)
-    done, looked = 0.0, 0
+    done = 0.0
     steps = train_stage(
         objective, make_optimizers(model, stage), rows, painter, stage, Progress(streams=fresh_states(stage)), world,
         rows_per_pass=per_pass, seed=seed,
     )  # fmt: skip
     for step in steps:
-        done += operations.of(step.load)
-        if step.samples >= stage.samples or done > (looked + 1) * budget / LOOKS:
-            looked += 1
+        before, done = done, done + operations.of(step.load)
+        if (spent + done) // every > (spent + before) // every or (is_last and step.samples >= stage.samples):
             for frames in arm.tested:
                 tested = replace(
                     stage,
@@ -250,6 +250,9 @@ def main() -> None:
     with start_world("cpu" if chosen.tiny else "cuda") as world:
         for seed in chosen.seeds:
             for name, arm in arms(chosen.question).items():
+                if chosen.tiny:
+                    small = ((replace(stage, context_tokens=2048, rows=2), share) for stage, share in arm.stages)
+                    arm = replace(arm, stages=tuple(small), tested=arm.tested[:1])  # noqa: PLW2901
                 if chosen.arms is None or name in chosen.arms:
                     train(
                         arm,
