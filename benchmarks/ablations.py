@@ -133,9 +133,19 @@ def train(
             model.model.set_patchify(fold)
         model = model.train()
         spent = _train_stage(
-            arm, model, stage, world, tokenizer, budget=share * budget, spent=spent, seed=seed, out=out,
-            workers=workers, per_pass=per_pass,
-        )  # fmt: skip
+            arm,
+            model,
+            stage,
+            world,
+            tokenizer,
+            budget=share * budget,
+            every=budget / LOOKS,
+            spent=spent,
+            seed=seed,
+            out=out,
+            workers=workers,
+            per_pass=per_pass,
+        )
         # sharding is for one stage: the next begins with plain weights
         weights = gather_weights(model, world)
         fresh = KangarooForConditionalGeneration(model.config)
@@ -145,9 +155,20 @@ def train(
 
 
 def _train_stage(
-    arm: Arm, model: KangarooForConditionalGeneration, stage: Stage, world: World, tokenizer: object, *, budget: float,
-    spent: float, seed: int, out: Path, workers: int, per_pass: int,
-) -> float:  # fmt: skip
+    arm: Arm,
+    model: KangarooForConditionalGeneration,
+    stage: Stage,
+    world: World,
+    tokenizer: object,
+    *,
+    budget: float,
+    every: float,
+    spent: float,
+    seed: int,
+    out: Path,
+    workers: int,
+    per_pass: int,
+) -> float:
     encoder = Encoder(tokenizer, model.config.layout())
     with torch.device("meta"):
         operations = Operations(KangarooForConditionalGeneration(model.config), stage)
@@ -173,9 +194,16 @@ def _train_stage(
     painter = Painter(world.device, image_size_px=stage.image_size_px)
     done = 0.0
     steps = train_stage(
-        objective, make_optimizers(model, stage), rows, painter, stage, Progress(streams=fresh_states(stage)), world,
-        rows_per_pass=per_pass, seed=seed,
-    )  # fmt: skip
+        objective,
+        make_optimizers(model, stage),
+        rows,
+        painter,
+        stage,
+        Progress(streams=fresh_states(stage)),
+        world,
+        rows_per_pass=per_pass,
+        seed=seed,
+    )
     for step in steps:
         before, done = done, done + operations.of(step.load)
         if (spent + done) // every > (spent + before) // every or (is_last and step.samples >= stage.samples):
@@ -219,9 +247,11 @@ def report(out: Path) -> None:
                 longest = max(line["frames"] for line in lines)
                 shown = [line for line in lines if line["frames"] == longest]
                 axes.plot(
-                    [line["flop"] for line in shown], [line["right"]["mean"] for line in shown],
-                    color=f"C{list(by_arm).index(arm)}", label=arm if lines is seeds[0] else None,
-                )  # fmt: skip
+                    [line["flop"] for line in shown],
+                    [line["right"]["mean"] for line in shown],
+                    color=f"C{list(by_arm).index(arm)}",
+                    label=arm if lines is seeds[0] else None,
+                )
         axes.set(xlabel="operations", ylabel="lettered questions right", title=question)
         axes.axhline(0.25, color="grey", linewidth=0.8, linestyle=":")
         axes.legend(frameon=False)
