@@ -175,13 +175,7 @@ def _train_stage(
     feed = Feed(stage, {}, encoder, seed=seed)
     rows = feed_rows(feed, fresh_states(stage), Quarantine(out.with_suffix(".bad")), workers=workers)
     some = list(islice(rows, 2 * stage.rows))
-    load = Load(
-        frames=sum(sum(row.num_frames) for row in some),
-        visual_tokens=sum(len(row.placeholders) for row in some),
-        tokens=sum(row.num_tokens for row in some),
-        squares=sum(row.squares for row in some),
-        spoken=sum(len(row.supervised) for row in some),
-    )
+    load = Load.of(some)
     samples = round(budget / (operations.of(load) / sum(len(row.numbers) for row in some)))
     is_last = stage == arm.stages[-1][0]
     stage = replace(stage, samples=max(1, samples))
