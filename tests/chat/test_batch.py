@@ -16,7 +16,7 @@ from kangaroo.chat.answerer import FinishReason, Sampling
 from kangaroo.chat.batch import Batch
 from kangaroo.chat.generate import Detokenizer
 from kangaroo.chat.memory import Memory, Prompt
-from kangaroo.errors import PromptError
+from kangaroo.errors import OptionError, PromptError
 
 
 @pytest.fixture
@@ -258,3 +258,8 @@ def test_joey_says_in_a_batch_what_it_says_alone():
     assert len({text for own in expected for text in own}) > 5
     with ThreadPoolExecutor(len(jobs)) as threads:
         assert list(threads.map(ask, jobs)) == expected
+
+
+def test_a_batch_of_no_answers_is_refused():
+    with pytest.raises(OptionError, match="0 answers"):
+        kangaroo.load(device="cpu", max_rows=0)

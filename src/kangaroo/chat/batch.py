@@ -19,10 +19,9 @@ from kangaroo.chat.cache import GrowingCache
 from kangaroo.chat.generate import Reader, Step, Voice, end_ids, pick
 from kangaroo.chat.memory import Memory, Prompt
 from kangaroo.chat.slots import Slots, allow_slots
-from kangaroo.errors import ContextError
+from kangaroo.errors import ContextError, OptionError
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 
-MAX_ROWS = 16
 _log = logging.getLogger(__name__)
 
 
@@ -36,11 +35,16 @@ class Batch:
         model: On its device, in evaluation mode.
         tokenizer: Turns ids into text.
         max_rows: How many answers run together. Others wait until one ends.
+
+    Raises:
+        OptionError: No answer could run.
     """
 
     def __init__(
-        self, model: KangarooForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, *, max_rows: int = MAX_ROWS
+        self, model: KangarooForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, *, max_rows: int = 16
     ) -> None:
+        if max_rows < 1:
+            raise OptionError(f"{max_rows} answers at a time; give 1 or more")
         allow_slots(model)
         self._tokenizer = tokenizer
         self._max_rows = max_rows

@@ -21,7 +21,11 @@ _FILES = ("*.json", "*.jinja", "*.safetensors")
 
 
 def load(
-    name: str | Path = JOEY, *, device: "str | torch.device | None" = None, dtype: "torch.dtype | None" = None
+    name: str | Path = JOEY,
+    *,
+    device: "str | torch.device | None" = None,
+    dtype: "torch.dtype | None" = None,
+    max_rows: int = 16,
 ) -> "LocalAnswerer":
     """Load a model, ready to answer.
 
@@ -31,6 +35,7 @@ def load(
         name: `joey`, a folder, or a hub id such as `owner/name`. Weights load as safetensors only.
         device: None for the GPU where there is one, else the CPU.
         dtype: None for bfloat16 on a GPU and float32 on a CPU, where bfloat16 is hundreds of times slower.
+        max_rows: How many answers run together; others wait until one ends.
 
     Raises:
         ModelError: There is no such model, or its folder is not whole.
@@ -48,7 +53,7 @@ def load(
         dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
     with _reading(folder, "the processor's files"):
         processor = KangarooProcessor.from_pretrained(folder)
-    return LocalAnswerer(_network(folder, dtype).to(place), processor, name=_short_name(name))
+    return LocalAnswerer(_network(folder, dtype).to(place), processor, name=_short_name(name), max_rows=max_rows)
 
 
 def find_folder(name: str | Path, *, wanted: Sequence[str] = _FILES) -> Path:

@@ -9,7 +9,7 @@ from functools import partial
 from time import perf_counter
 
 from kangaroo.chat.answerer import Answer, Sampling
-from kangaroo.chat.batch import MAX_ROWS, Batch
+from kangaroo.chat.batch import Batch
 from kangaroo.chat.features import MAX_BYTES, FilmFeatures, FilmReader, Look, Stopwatch
 from kangaroo.chat.generate import Step, score_continuations
 from kangaroo.chat.memory import Memory, Prompt
@@ -42,7 +42,7 @@ class LocalAnswerer(OpensSessions):
         *,
         name: str,
         max_feature_bytes: int = MAX_BYTES,
-        max_rows: int = MAX_ROWS,
+        max_rows: int = 16,
     ) -> None:
         self.name = name
         self.model = model

@@ -51,7 +51,7 @@ def serve(
         num_waiting=waiting,
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    answerer = local_answerer(model, device)
+    answerer = local_answerer(model, device, max_rows=running)
     run_server(answerer, settings, ready=lambda url: tell(f"{answerer.name} answers at {url}; Ctrl-C stops"))
 
 

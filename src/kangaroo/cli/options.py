@@ -34,13 +34,13 @@ def answerer_of(model: str | None, endpoint: str | None, device: str | None) -> 
     return local_answerer(model, device)
 
 
-def local_answerer(model: str | None, device: str | None) -> "LocalAnswerer":
+def local_answerer(model: str | None, device: str | None, *, max_rows: int = 16) -> "LocalAnswerer":
     """Return a model in this process."""
     # transformers reads this once, when it is imported; its warnings are for programmers
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     from kangaroo.chat.load import JOEY, load
 
-    return load(model or JOEY, device=device)
+    return load(model or JOEY, device=device, max_rows=max_rows)
 
 
 def check_place(endpoint: str | None, device: str | None) -> None:
