@@ -372,8 +372,8 @@ def curate_what_if(
 ) -> None:
     """Say what other thresholds would keep, from the stored scores."""
     with _curation():
+        from kangaroo.curation.layout import Layout
         from kangaroo.curation.recipe import read_set
-        from kangaroo.curation.run import Layout
         from kangaroo.curation.status import told
         from kangaroo.curation.table import what_if
         from kangaroo.curation.wiring import RULES, read_recipe

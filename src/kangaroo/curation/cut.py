@@ -5,7 +5,6 @@ Axes: frame, height, width.
 
 import hashlib
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from jaxtyping import UInt8
@@ -121,13 +120,17 @@ class Cutter:
         return []
 
     def _close(self, start_s: float, end_s: float) -> list[Span]:
-        length_s = end_s - start_s
+        length_s, most_s = end_s - start_s, self.settings.max_s
         if length_s < self.settings.min_s:
             self.num_short += 1
             return []
-        parts = int(np.ceil(length_s / self.settings.max_s))
-        edges = np.linspace(start_s, end_s, parts + 1).tolist()
-        return [Span(first_s, last_s) for first_s, last_s in pairwise(edges)]
+        if length_s <= most_s:
+            return [Span(start_s, end_s)]
+        if length_s >= 2 * self.settings.min_s:
+            middle_s = (start_s + end_s) / 2
+            return [Span(start_s, middle_s), Span(middle_s, end_s)]
+        self.num_short += 1  # what is left behind the longest clip
+        return [Span(start_s, start_s + most_s)]
 
 
 def clip_id(content: str, span: Span) -> str:

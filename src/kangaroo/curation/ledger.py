@@ -17,9 +17,11 @@ from kangaroo.curation.clip import Clip
 from kangaroo.errors import KangarooError
 
 _FORMAT = 1
+_ROWS = 1000  # fetched at once
 _TABLES = """
 CREATE TABLE videos (path TEXT PRIMARY KEY, subject TEXT NOT NULL, listed INTEGER NOT NULL, video TEXT) WITHOUT ROWID;
-CREATE INDEX videos_by_content ON videos (listed, video, path);
+CREATE INDEX videos_by_subject ON videos (subject);
+CREATE INDEX videos_by_content ON videos (video, path, listed);
 CREATE TABLE units (
     signature TEXT NOT NULL, subject TEXT NOT NULL, state TEXT NOT NULL, told TEXT NOT NULL,
     PRIMARY KEY (signature, subject)
@@ -109,10 +111,12 @@ class Ledger:
             self._base.executemany("INSERT OR REPLACE INTO units VALUES (?, ?, ?, ?)", rows)
             self._base.executemany("INSERT OR REPLACE INTO clips VALUES (?, ?, ?, ?, ?)", spans)
 
-    def identify(self, subject: str, video: str) -> None:
-        """Write down the content of a file."""
+    def identify(self, signature: str) -> None:
+        """Give each listed file the name of its content, where the step that finds it is done."""
+        query = """UPDATE videos SET video = (SELECT json_extract(told, '$.content') FROM units
+            WHERE signature = ? AND units.subject = videos.subject AND state = ?) WHERE listed = 1 AND video IS NULL"""
         with self._explained(), self._base:
-            self._base.execute("UPDATE videos SET video = ? WHERE subject = ?", (video, subject))
+            self._base.execute(query, (signature, State.DONE))
 
     def forget(self, signature: str, state: State) -> int:
         """Make units of one state pending again, and return how many."""
@@ -128,7 +132,7 @@ class Ledger:
     def unit(self, signature: str, subject: str) -> Unit | None:
         """Return one unit, None while it is pending."""
         query = "SELECT state, told FROM units WHERE signature = ? AND subject = ?"
-        row = next(iter(self._rows(query, signature, subject)), None)
+        row = self._row(query, signature, subject)
         if row is None:
             return None
         return Unit(signature=signature, subject=subject, state=State(row[0]), told=row[1])
@@ -157,7 +161,7 @@ class Ledger:
         for content, path in list(self.contents()):
             unit = self.unit(cut, content)
             if unit is None or (
-                unit.state is State.DONE and any(any(self._rows(query, cut, content, one)) for one in signatures)
+                unit.state is State.DONE and any(self._row(query, cut, content, one) for one in signatures)
             ):
                 yield content, path
 
@@ -167,13 +171,14 @@ class Ledger:
         rows = self._rows(query, cut, video)
         return [Clip(id=name, video=path, start_s=start_s, end_s=end_s) for name, start_s, end_s in rows]
 
-    def clips(self, *, cut: str) -> Iterator[tuple[Clip, str]]:
-        """Yield each clip of the listed videos, with its video's content, in the order of ids."""
-        query = """SELECT clips.id, found.path, start_s, end_s, found.video FROM clips JOIN
-            (SELECT video, min(path) AS path FROM videos WHERE listed = 1 AND video IS NOT NULL GROUP BY video) AS found
-            ON clips.video = found.video AND clips.signature = ? ORDER BY clips.id"""
-        for name, path, start_s, end_s, video in self._rows(query, cut):
-            yield Clip(id=name, video=Path(path), start_s=start_s, end_s=end_s), video
+    def clips(self, *, cut: str, probed: str) -> Iterator[tuple[Clip, str, str]]:
+        """Yield each clip of the listed videos, its video's content and what a probe found, in the order of ids."""
+        query = """SELECT clips.id, found.path, start_s, end_s, found.video, told FROM clips JOIN
+            (SELECT video, min(path) AS path, subject FROM videos WHERE listed = 1 AND video IS NOT NULL GROUP BY video)
+            AS found ON clips.video = found.video AND clips.signature = ?
+            JOIN units ON units.signature = ? AND units.subject = found.subject ORDER BY clips.id"""
+        for name, path, start_s, end_s, video, told in self._rows(query, cut, probed):
+            yield Clip(id=name, video=Path(path), start_s=start_s, end_s=end_s), video, told
 
     def num_clips(self, *, cut: str) -> int:
         """Return how many clips were cut."""
@@ -186,7 +191,8 @@ class Ledger:
     def probed(self, path: str, *, signature: str) -> str | None:
         """Return what a step found out about a listed file, as JSON; None where it failed or is pending."""
         query = """SELECT told FROM units JOIN videos USING (subject) WHERE signature = ? AND path = ? AND state = ?"""
-        return next((told for (told,) in self._rows(query, signature, path, State.DONE)), None)
+        row = self._row(query, signature, path, State.DONE)
+        return None if row is None else str(row[0])
 
     def num_contents(self) -> int:
         """Return how many different contents are listed."""
@@ -209,14 +215,27 @@ class Ledger:
     def path_of(self, subject: str) -> str | None:
         """Return the path of a file or content."""
         query = "SELECT path FROM videos WHERE subject = ?1 OR video = ?1 ORDER BY path"
-        return next((path for (path,) in self._rows(query, subject)), None)
+        row = self._row(query, subject)
+        return None if row is None else str(row[0])
 
     def _number(self, query: str, *values: Any) -> int:
-        return int(next(iter(self._rows(query, *values)))[0])
+        row = self._row(query, *values)
+        assert row is not None, "a count is a row"
+        return int(row[0])
+
+    def _row(self, query: str, *values: Any) -> tuple[Any, ...] | None:
+        with self._explained():
+            return self._base.execute(query, values).fetchone()
 
     def _rows(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         with self._explained():
-            yield from self._base.execute(query, values)
+            cursor = self._base.execute(query, values)
+        while True:
+            with self._explained():
+                rows = cursor.fetchmany(_ROWS)
+            if not rows:
+                return
+            yield from rows
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

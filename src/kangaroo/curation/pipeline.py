@@ -1,6 +1,6 @@
 """What a run consists of, as values: steps on each clip, rules over their scores, what makes records of them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from kangaroo.curation.step import Runs, Step, in_order, signatures
 from kangaroo.curation.watch import Look
 from kangaroo.data.record import Medium, Record
 
+KeyTimes = Callable[[Clip, Mapping[str, Any]], Sequence[float]]
 Records = Callable[[Clip, Mapping[str, Any], Medium], Iterable[Record]]
 
 
@@ -29,6 +30,7 @@ class Pipeline:
         media: How kept clips are written.
         steps: What is found out about each clip.
         rules: What a clip's scores must be.
+        key_times: Seconds of the pictures that models are shown, by a clip and its results.
         records: Makes training records of a kept clip, all its results and its medium; None makes none.
         absent: Parts that this installation or recipe leaves out, in words, so that nobody misses them silently.
     """
@@ -39,6 +41,7 @@ class Pipeline:
     media: MediaSettings
     steps: tuple[Step, ...]
     rules: tuple[Rule, ...]
+    key_times: KeyTimes | None
     records: Records | None
     absent: tuple[str, ...]
 

@@ -6,6 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from kangaroo.curation.ledger import CurationError
 from kangaroo.errors import KangarooError
 from kangaroo.video.isolate import Limits, Worker
 
@@ -17,9 +18,12 @@ _AHEAD = 2  # tasks that wait beside each that runs
 def each(
     tasks: Iterable[Task], do: Callable[[Task], Result], *, threads: int
 ) -> Iterator[tuple[Task, Result | KangarooError]]:
-    """Yield tasks with what came of them, as they end; a mistake that can be mended is an outcome.
+    """Yield tasks with what came of them, as they end; a mistake about one task is an outcome.
 
     Leaving the iteration early waits for what is under way.
+
+    Raises:
+        CurationError: The run itself cannot go on.
     """
     waiting: dict[Future[Result], Task] = {}
     tasks = iter(tasks)
@@ -34,7 +38,7 @@ def each(
                 for future in done:
                     task = waiting.pop(future)
                     error = future.exception()
-                    if error is not None and not isinstance(error, KangarooError):
+                    if isinstance(error, CurationError) or not isinstance(error, KangarooError | None):
                         raise error
                     yield task, error if error is not None else future.result()
         finally:

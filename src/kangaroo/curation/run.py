@@ -1,77 +1,34 @@
 """A curation run from files to records; what a run before has recorded is not done again."""
 
 import json
-import logging
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
+from kangaroo.curation.ask import Question, ask
 from kangaroo.curation.clip import Clip
 from kangaroo.curation.duplicates import Hashed, find_copies
 from kangaroo.curation.export import export, file_of
-from kangaroo.curation.ledger import Ledger, State, Unit, alone, told_of
+from kangaroo.curation.layout import Layout
+from kangaroo.curation.ledger import CurationError, Ledger, State, Unit, alone, told_of
 from kangaroo.curation.listing import find_videos, subject_of
 from kangaroo.curation.pipeline import Pipeline
 from kangaroo.curation.pool import Desks, each
 from kangaroo.curation.probe import Probed, probe
 from kangaroo.curation.recipe import Recipe
-from kangaroo.curation.step import Step, dumps, plain
+from kangaroo.curation.step import dumps, plain
 from kangaroo.curation.table import Verdicts, decide, kept_clips, write_scores
-from kangaroo.curation.watch import Errand, Found, watch
+from kangaroo.curation.watch import Errand, Found, fitted_px, watch
 from kangaroo.data.record import Kind, Medium, Record
 from kangaroo.data.write import write_jsonl, write_shards
-from kangaroo.errors import EndpointError, KangarooError
+from kangaroo.errors import KangarooError
 
-_log = logging.getLogger(__name__)
-_TRIES, _FIRST_PAUSE_S = 3, 1.0
+_LEAST_BYTES = 64 << 20  # less is a full disk
 _BYTES_PER_S = 20e6  # the slowest disk that a probe is given time for
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """Where things are in a run's folder."""
-
-    out: Path
-
-    @property
-    def ledger(self) -> Path:
-        """The truth."""
-        return self.out / "ledger.sqlite"
-
-    @property
-    def scores(self) -> Path:
-        """A row for each clip."""
-        return self.out / "scores.parquet"
-
-    @property
-    def decisions(self) -> Path:
-        """The same rows with `kept` and `reasons`."""
-        return self.out / "decisions.parquet"
-
-    @property
-    def records(self) -> Path:
-        """Records, with the media in `media` beside them."""
-        return self.out / "records.jsonl"
-
-    @property
-    def media(self) -> Path:
-        """Kept clips."""
-        return self.out / "media"
-
-    @property
-    def shards(self) -> Path:
-        """Records and media again, in WebDataset's tars."""
-        return self.out / "shards"
-
-    @property
-    def quarantine(self) -> Path:
-        """What was left out because it is broken, and why."""
-        return self.out / "quarantine.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +58,7 @@ class Run:
         self.recipe, self.parts, self.tell = recipe, parts, tell
         self.at = Layout(out=recipe.out)
         self.limits = recipe.machine
+        self._unwritten: list[dict[str, str]] = []
 
     def go(self) -> Outcome:
         """Do what is not done yet.
@@ -131,7 +89,7 @@ class Run:
                 verdicts = self._decide(ledger)
                 num_records = 0
                 if verdicts is not None:
-                    self._ask(ledger)
+                    self._ask(ledger, desks)
                     num_records = self._write(ledger, desks)
             except KeyboardInterrupt:
                 desks.stop()
@@ -157,9 +115,7 @@ class Run:
         for number, ((_, subject), found) in enumerate(each(files, do, threads=self.limits.workers), start=1):
             ledger.record([_unit(signature, subject, found)])
             self.tell("probing", number, len(files))
-        for subject, unit in ledger.results(signature):
-            if unit.state is State.DONE:
-                ledger.identify(subject, json.loads(unit.told)["content"])
+        ledger.identify(signature)
 
     def _watch(self, ledger: Ledger, desks: Desks) -> None:
         steps, signatures = self.parts.measuring, self.parts.signatures
@@ -168,8 +124,8 @@ class Run:
 
         def do(errand: tuple[Errand, int]) -> Found:
             asked, num_frames = errand
-            time_s = self.limits.limit_s + self.limits.frame_limit_s * num_frames
-            return desks.call(watch, asked, name=str(asked.video), time_s=time_s, doing="decoding and measuring it")
+            options = {"name": str(asked.video), "doing": "decoding and measuring it"}
+            return desks.call(watch, asked, time_s=self._time_s(num_frames), **options)
 
         for number, ((errand, _), found) in enumerate(each(errands, do, threads=self.limits.workers), start=1):
             self._record_watched(ledger, errand, found)
@@ -195,9 +151,7 @@ class Run:
         for clip in clips:
             units = {step.name: ledger.unit(signatures[step.name], clip.id) for step in steps}
             wanted[clip.id] = frozenset(name for name, unit in units.items() if unit is None)
-            known[clip.id] = {
-                name: json.loads(unit.told) for name, unit in units.items() if unit and unit.state is State.DONE
-            }
+            known[clip.id] = {name: json.loads(unit.told) for name, unit in units.items() if _is_done(unit)}
         pending = tuple(clip for clip in clips if wanted[clip.id])
         return replace(errand, cut=None, clips=pending, wanted=wanted, known=known), probed["num_frames"]
 
@@ -260,13 +214,13 @@ class Run:
         signatures = self.parts.signatures
         prints = ledger.results(signatures["fingerprint"])
         head = next(prints, None)
-        for clip, _ in ledger.clips(cut=signatures["cut"]):
+        for clip, _, probe_told in ledger.clips(cut=signatures["cut"], probed=signatures["probe"]):
             while head is not None and head[0] < clip.id:
                 head = next(prints, None)
             if head is None or head[0] != clip.id or head[1].state is not State.DONE:
                 continue
-            found, probed = json.loads(head[1].told), self._probed(ledger, clip.video)
-            pixels = probed["width_px"] * probed["height_px"]
+            found, probed = json.loads(head[1].told), json.loads(probe_told)
+            pixels = float(probed["width_px"] * probed["height_px"])
             rate = probed["size_bytes"] / max(probed["duration_s"], 1.0)
             yield Hashed(
                 id=clip.id,
@@ -275,20 +229,27 @@ class Run:
                 quality=(pixels, clip.end_s - clip.start_s, rate),
             )
 
-    def _ask(self, ledger: Ledger) -> None:
-        steps, signatures = self.parts.asking, self.parts.signatures
-        if not steps:
+    def _ask(self, ledger: Ledger, desks: Desks) -> None:
+        if not self.parts.asking:
             return
+        signatures = self.parts.signatures
         kept = list(kept_clips(self.at.decisions))
 
-        def todo() -> Iterator[tuple[Clip, dict[str, Unit | None]]]:
+        def todo() -> Iterator[Question]:
             for clip in kept:
                 units = {step.name: ledger.unit(signatures[step.name], clip.id) for step in self.parts.steps}
-                if any(units[step.name] is None for step in steps):
-                    yield clip, units
+                steps = tuple(step for step in self.parts.asking if units[step.name] is None)
+                if steps:
+                    probed = self._probed(ledger, clip.video)
+                    yield Question(
+                        clip=clip,
+                        steps=steps,
+                        known={name: json.loads(unit.told) for name, unit in units.items() if _is_done(unit)},
+                        size_px=fitted_px((probed["height_px"], probed["width_px"]), self.parts.look.side_px),
+                    )
 
-        def do(task: tuple[Clip, dict[str, Unit | None]]) -> list[Unit]:
-            return _asked(task[0], task[1], steps, signatures)
+        def do(question: Question) -> list[Unit]:
+            return ask(question, self.parts, desks, time_s=self.limits.limit_s)
 
         for number, (_, units) in enumerate(each(todo(), do, threads=self.limits.asking), start=1):
             assert not isinstance(units, KangarooError), "each step's mistakes are outcomes"
@@ -308,29 +269,21 @@ class Run:
             if path.name not in wanted:
                 path.unlink()
         tasks = [
-            (video, tuple(sorted(clips, key=lambda clip: clip.start_s)))
+            (video, tuple(sorted(clips, key=lambda clip: clip.start_s)), self._probed(ledger, video)["num_frames"])
             for video, every in by_video.items()
             if (clips := [clip for clip in every if not self._medium(clip).exists()])
         ]
 
-        def do(task: tuple[Path, tuple[Clip, ...]]) -> None:
-            video, clips = task
-            num_frames = self._probed(ledger, video)["num_frames"]
-            time_s = self.limits.limit_s + self.limits.frame_limit_s * num_frames
-            desks.call(
-                export,
-                video,
-                clips,
-                self.at.media,
-                self.parts.media,
-                name=str(video),
-                time_s=time_s,
-                doing="writing its clips",
-            )
+        def do(task: tuple[Path, tuple[Clip, ...], int]) -> None:
+            video, clips, num_frames = task
+            time_s, options = self._time_s(num_frames), {"name": str(video), "doing": "writing its clips"}
+            desks.call(export, video, clips, self.at.media, self.parts.media, time_s=time_s, **options)
 
-        for number, ((video, _), failed) in enumerate(each(tasks, do, threads=self.limits.workers), start=1):
+        for number, ((video, *_), failed) in enumerate(each(tasks, do, threads=self.limits.workers), start=1):
             if isinstance(failed, KangarooError):
-                _log.warning("%s: its clips are left out (%s)", video, failed)
+                if shutil.disk_usage(self.at.out).free < _LEAST_BYTES:
+                    raise CurationError(f"{self.at.out}: the disk is full; make room, and the same command goes on")
+                self._unwritten.append({"step": "media", "subject": str(video), "reason": str(failed)})
             self.tell("writing", number, len(tasks))
         records = list(self._records(ledger))
         count = write_jsonl(records, self.at.records)
@@ -344,12 +297,15 @@ class Run:
             if not self._medium(clip).exists():
                 continue
             units = {step.name: ledger.unit(self.parts.signatures[step.name], clip.id) for step in self.parts.steps}
-            results = {name: json.loads(unit.told) for name, unit in units.items() if unit and unit.state is State.DONE}
+            results = {name: json.loads(unit.told) for name, unit in units.items() if _is_done(unit)}
             kind = Kind.IMAGE if clip.start_s == clip.end_s else Kind.VIDEO
             yield from self.parts.records(clip, results, Medium(kind=kind, path=f"media/{self._medium(clip).name}"))
 
     def _medium(self, clip: Clip) -> Path:
         return self.at.media / file_of(clip, self.parts.media)
+
+    def _time_s(self, num_frames: int) -> float:
+        return self.limits.limit_s + self.limits.frame_limit_s * num_frames
 
     def _probed(self, ledger: Ledger, path: Path) -> Mapping[str, Any]:
         found = ledger.probed(str(path), signature=self.parts.signatures["probe"])
@@ -358,7 +314,7 @@ class Run:
 
     def _list_quarantine(self, ledger: Ledger) -> int:
         """Write down everything that was left out because it is broken."""
-        lines = []
+        lines = list(self._unwritten)
         for name in ("probe", "cut", *(step.name for step in self.parts.steps)):
             for subject, reason in ledger.reasons(self.parts.signatures[name], State.QUARANTINED):
                 lines.append({"step": name, "subject": ledger.path_of(subject) or subject, "reason": reason})
@@ -376,33 +332,5 @@ def _unit(signature: str, subject: str, found: Any) -> Unit:
     return Unit(signature=signature, subject=subject, state=State.DONE, told=dumps(found))
 
 
-def _asked(
-    clip: Clip, units: Mapping[str, Unit | None], steps: tuple[Step, ...], signatures: Mapping[str, str]
-) -> list[Unit]:
-    """Run on a clip what waits for models, as far as it is pending and what it needs is there."""
-    results = {name: json.loads(unit.told) for name, unit in units.items() if unit and unit.state is State.DONE}
-    made = []
-    for step in steps:
-        if units[step.name] is not None:
-            continue
-        if missing := [name for name in step.needs if name not in results]:
-            state, told = State.BLOCKED, f"needs {missing[0]}"
-        else:
-            state, told = _tried(step, clip, {name: results[name] for name in step.needs})
-        if state is State.DONE:
-            results[step.name] = json.loads(told)
-        made.append(Unit(signature=signatures[step.name], subject=clip.id, state=state, told=told))
-    return made
-
-
-def _tried(step: Step, clip: Clip, inputs: Mapping[str, Any]) -> tuple[State, str]:
-    for number in range(_TRIES):
-        try:
-            return State.DONE, dumps(step.function(clip, inputs, step.settings))
-        except EndpointError as error:
-            failed = str(error)
-            if number + 1 < _TRIES:
-                time.sleep(_FIRST_PAUSE_S * 2**number)
-        except KangarooError as error:
-            return State.QUARANTINED, str(error)
-    return State.BLOCKED, failed
+def _is_done(unit: Unit | None) -> TypeGuard[Unit]:
+    return unit is not None and unit.state is State.DONE

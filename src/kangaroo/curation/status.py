@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from kangaroo.curation.layout import Layout
 from kangaroo.curation.ledger import CurationError, Ledger, State
 from kangaroo.curation.pipeline import Pipeline
 from kangaroo.curation.recipe import Recipe
-from kangaroo.curation.run import Layout
 from kangaroo.curation.table import Verdicts, what_if
 
 

@@ -37,11 +37,13 @@ class Step:
     Attributes:
         name: Names the results, and the settings' table in a recipe.
         version: To be raised when the code's results change.
-        settings: A frozen dataclass; all of it counts into the signature.
-        needs: Names of steps, and `frames` for the pictures of the clip.
+        settings: A frozen dataclass.
+        needs: Names of steps, and `frames` for the pictures of the clip: in a worker all that are looked at, here the
+            key frames.
         function: Called with the clip, what it needs by name, and the settings. Returns a dataclass or plain values
             that JSON can hold. For a worker it must be one that a fresh interpreter can import.
         runs: Where.
+        depends_on: What the results depend on, where that is less than all settings: not an endpoint's time limit.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Step:
     needs: tuple[str, ...]
     function: Callable[..., Any]
     runs: Runs = Runs.WORKER
+    depends_on: Any = None
 
     @property
     def looks(self) -> bool:
@@ -74,7 +77,8 @@ def signatures(steps: Sequence[Step], *, frames: Any) -> dict[str, str]:
     """Return each step's signature. `frames` is the settings by which frames are taken."""
     found = {FRAMES: _hash(FRAMES, plain(frames))}
     for step in in_order(steps):
-        found[step.name] = _hash(step.name, step.version, plain(step.settings), [found[name] for name in step.needs])
+        counts = plain(step.settings if step.depends_on is None else step.depends_on)
+        found[step.name] = _hash(step.name, step.version, counts, [found[name] for name in step.needs])
     return {step.name: found[step.name] for step in steps}
 
 

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -146,8 +147,7 @@ def _rows(
     """Join clips with their results; both come in the order of ids, so nothing is held."""
     results = {name: ledger.results(signatures[name]) for name in steps}
     heads = {name: next(found, None) for name, found in results.items()}
-    files = _probed(ledger, probed)
-    for clip, content in ledger.clips(cut=cut):
+    for clip, content, told in ledger.clips(cut=cut, probed=probed):
         row: dict[str, Any] = {
             "id": clip.id,
             "video": str(clip.video),
@@ -155,7 +155,7 @@ def _rows(
             "start_s": clip.start_s,
             "end_s": clip.end_s,
             "clip.duration_s": clip.end_s - clip.start_s,
-            **files[content],
+            **_probed(told),
         }
         unmeasured = []
         for name in steps:
@@ -170,16 +170,12 @@ def _rows(
         yield {**row, "unmeasured": ",".join(unmeasured)}
 
 
-def _probed(ledger: Ledger, signature: str) -> dict[str, dict[str, Any]]:
-    """Return what the probes of each content gave, as columns: a row for each film, which many clips share."""
-    found: dict[str, dict[str, Any]] = {}
-    for _, unit in ledger.results(signature):
-        if unit.state is State.DONE:
-            probed = json.loads(unit.told)
-            row = _flat("probe", {name: value for name, value in probed.items() if name != "content"})
-            row["probe.short_side_px"] = float(min(probed["width_px"], probed["height_px"]))
-            found.setdefault(probed["content"], row)
-    return found
+@lru_cache(maxsize=1024)
+def _probed(told: str) -> dict[str, Any]:
+    """Return what the probe of a file found, as columns, which many clips share."""
+    probed = json.loads(told)
+    del probed["content"]
+    return {**_flat("probe", probed), "probe.short_side_px": float(min(probed["width_px"], probed["height_px"]))}
 
 
 def _flat(name: str, result: Any) -> dict[str, Any]:

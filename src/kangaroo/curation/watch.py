@@ -3,7 +3,7 @@
 Pictures are held from the start of a clip until it is cut off and measured, so memory follows the longest clip.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,20 @@ def watch(errand: Errand) -> Found:
     )
 
 
+def pictures_at(video: Path, times_s: Sequence[float], size_px: tuple[int, int]) -> Frames:
+    """Return the pictures that are shown at given seconds of a film. Runs in a worker.
+
+    Raises:
+        VideoError: None can be decoded.
+    """
+    source = VideoSource(video)
+    samplers = (FrameSampler(num_frames=1, start_s=time_s, end_s=time_s + 0.001) for time_s in times_s)
+    found = [read_frames(source, sampler, size_px=size_px) for sampler in samplers]
+    return Frames(
+        pixels=np.concatenate([one.pixels for one in found]), times_s=np.concatenate([one.times_s for one in found])
+    )
+
+
 def _clips(errand: Errand, film: Streamed, cutter: Cutter | None) -> Iterator[tuple[Clip, Frames]]:
     kept = _Kept(errand.look, Scaler(
         size_px=_size_px(errand), pixel_aspect=film.pixel_aspect, transfer=transfer_of(film.color_trc)
@@ -209,8 +223,13 @@ def _clip(errand: Errand, span: Span) -> Clip:
 
 
 def _size_px(errand: Errand) -> tuple[int, int]:
-    height, width = errand.shown_px
-    scale = min(1.0, errand.look.side_px / max(height, width))
+    return fitted_px(errand.shown_px, errand.look.side_px)
+
+
+def fitted_px(shown_px: tuple[int, int], side_px: int) -> tuple[int, int]:
+    """Return height and width of a picture whose longer side is to be no more than so many pixels."""
+    height, width = shown_px
+    scale = min(1.0, side_px / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 

@@ -25,8 +25,8 @@ SETTINGS: dict[str, type] = {
 
 RULES = (
     Rule(name="duration", score="clip.duration_s", bounds=Bounds()),
-    Rule(name="size", score="probe.short_side_px", bounds=Bounds(min=224)),
-    Rule(name="duplicates", score="duplicates.rank", bounds=Bounds(max=0)),
+    Rule(name="size", score="probe.short_side_px", bounds=Bounds(min=224.0)),
+    Rule(name="duplicates", score="duplicates.rank", bounds=Bounds(max=0.0)),
 )
 
 
@@ -57,6 +57,7 @@ def pipeline(recipe: Recipe) -> Pipeline:
         media=recipe.steps["media"],
         steps=steps,
         rules=RULES,
+        key_times=None,
         records=None,
         absent=("text, faces and motion are not measured", "no captions: no records are written"),
     )
