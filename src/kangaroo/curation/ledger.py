@@ -198,6 +198,10 @@ class Ledger:
         """Return how many different contents are listed."""
         return self._number("SELECT count(DISTINCT video) FROM videos WHERE listed = 1")
 
+    def num_copies(self) -> int:
+        """Return how many listed files hold a content that another one holds too, beyond the first."""
+        return self._number("SELECT count(video) - count(DISTINCT video) FROM videos WHERE listed = 1")
+
     def clusters(self) -> dict[str, str]:
         """Return the cluster of duplicates that each clip was found in, in this run or before."""
         return dict(self._rows("SELECT clip, cluster FROM clusters"))

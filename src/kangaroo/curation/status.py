@@ -20,6 +20,7 @@ def status(recipe: Recipe, parts: Pipeline) -> str:
         cut = ledger.counts(parts.signatures["cut"])
         num_clips = ledger.num_clips(cut=parts.signatures["cut"])
         lines = [f"{'step':12} {'done':>9} {'quarantined':>12} {'blocked':>8} {'pending':>8}"]
+        copies = ledger.num_copies()
         totals = {"probe": ledger.num_videos(), "cut": ledger.num_contents()}
         for name in ("probe", "cut", *(step.name for step in (*parts.measuring, *parts.asking))):
             counts = cut if name == "cut" else ledger.counts(parts.signatures[name])
@@ -27,6 +28,8 @@ def status(recipe: Recipe, parts: Pipeline) -> str:
             total = totals.get(name, num_clips)
             pending = f"{max(0, total - done - bad - blocked):,}" if name not in _asking(parts) else "-"
             lines.append(f"{name:12} {done:9,} {bad:12,} {blocked:8,} {pending:>8}")
+    if copies:
+        lines.append(f"note: {copies:,} files hold the same video as another file, which stands for them")
     lines += [f"note: {one}" for one in parts.absent]
     if at.scores.exists():
         lines += ["", told(what_if(at.scores, parts.rules, recipe.keep))]
