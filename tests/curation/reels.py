@@ -41,7 +41,7 @@ def draw_reel(
 def recipe_over(folder: Path, out: Path, **changes) -> Recipe:
     steps = {name: kind() for name, kind in SETTINGS.items()} | changes.pop("steps", {})
     keep = {rule.name: rule.bounds for rule in RULES} | changes.pop("keep", {})
-    return Recipe(videos=(str(folder),), out=out, source="drawn", licence="CC0-1.0", steps=steps, keep=keep, **changes)
+    return Recipe(videos=(str(folder),), out=out, steps=steps, keep=keep, **changes)
 
 
 def parts_of(recipe: Recipe, *steps: Step, **changes) -> Pipeline:

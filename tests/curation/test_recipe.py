@@ -10,7 +10,7 @@ from kangaroo.curation.recipe import Bounds, Machine
 from kangaroo.curation.wiring import read_recipe
 from kangaroo.errors import OptionError
 
-HEAD = 'videos = ["films"]\nout = "out"\nsource = "drawn"\nlicence = "CC0-1.0"\n'
+HEAD = 'videos = ["films"]\nout = "out"\n'
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ def test_what_is_wrong_is_refused_with_its_place(read, text, told):
 
 
 def test_what_is_missing_is_named(read, tmp_path):
-    with pytest.raises(OptionError, match="licence is missing"):
-        read("", head=HEAD.replace('licence = "CC0-1.0"\n', ""))
+    with pytest.raises(OptionError, match="out is missing"):
+        read("", head='videos = ["films"]\n')
     with pytest.raises(OptionError, match="videos is empty"):
         read("", head=HEAD.replace('"films"', ""))
     with pytest.raises(OptionError, match="no such recipe"):

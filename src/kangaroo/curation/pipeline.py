@@ -1,6 +1,6 @@
 """What a run consists of, as values: steps on each clip, rules over their scores, what makes records of them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,7 @@ from kangaroo.curation.watch import Look
 from kangaroo.data.record import Medium, Record
 
 KeyTimes = Callable[[Clip, Mapping[str, Any]], Sequence[float]]
+Select = Callable[[Sequence[tuple[Clip, Mapping[str, Any]]]], Collection[str]]
 Records = Callable[[Clip, Mapping[str, Any], Medium], Iterable[Record]]
 
 
@@ -31,6 +32,7 @@ class Pipeline:
         steps: What is found out about each clip.
         rules: What a clip's scores must be.
         key_times: Seconds of the pictures that models are shown, by a clip and its results.
+        select: Says which of the kept clips, given with their results, stay: their ids. None keeps all.
         records: Makes training records of a kept clip, all its results and its medium; None makes none.
         absent: Parts that this installation or recipe leaves out, in words, so that nobody misses them silently.
     """
@@ -42,6 +44,7 @@ class Pipeline:
     steps: tuple[Step, ...]
     rules: tuple[Rule, ...]
     key_times: KeyTimes | None
+    select: Select | None
     records: Records | None
     absent: tuple[str, ...]
 

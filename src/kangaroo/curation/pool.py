@@ -16,11 +16,15 @@ _AHEAD = 2  # tasks that wait beside each that runs
 
 
 def each(
-    tasks: Iterable[Task], do: Callable[[Task], Result], *, threads: int
+    tasks: Iterable[Task], do: Callable[[Task], Result], *, threads: int, stop: Callable[[], None]
 ) -> Iterator[tuple[Task, Result | KangarooError]]:
     """Yield tasks with what came of them, as they end; a mistake about one task is an outcome.
 
-    Leaving the iteration early waits for what is under way.
+    Args:
+        tasks: Taken as there is room for them.
+        do: Called in a thread.
+        threads: Tasks at a time.
+        stop: Ends what is under way, where the iteration is left early.
 
     Raises:
         CurationError: The run itself cannot go on.
@@ -44,6 +48,8 @@ def each(
         finally:
             for future in waiting:
                 future.cancel()
+            if waiting:
+                stop()
 
 
 class Desks:

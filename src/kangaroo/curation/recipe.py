@@ -71,8 +71,6 @@ class Recipe:
     Attributes:
         videos: Files, folders (searched through), globs, and .txt files that list such, one a line.
         out: The folder that the run writes to; a run that stands there goes on.
-        source: What records say they come from.
-        licence: What records say of films and text.
         machine: What the run may use.
         steps: Settings of steps, by name.
         keep: Bounds by the names of rules.
@@ -80,8 +78,6 @@ class Recipe:
 
     videos: tuple[str, ...]
     out: Path
-    source: str
-    licence: str
     machine: Machine = Machine()
     steps: Mapping[str, Any] = field(default_factory=dict)
     keep: Mapping[str, Bounds] = field(default_factory=dict)
@@ -89,9 +85,6 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.videos:
             raise OptionError("videos is empty; name files, folders or globs")
-        for name in ("source", "licence"):
-            if not getattr(self, name).strip():
-                raise OptionError(f"{name} is empty; say what it is, or unknown")
 
     @classmethod
     def read(cls, path: Path, *, steps: Mapping[str, type], rules: tuple[Rule, ...]) -> "Recipe":

@@ -83,17 +83,13 @@ class Run:
         )
         ledger.list_videos((path, subject) for path in videos if (subject := subject_of(path)) is not None)
         with Desks(memory_bytes=int(self.limits.memory_gib * 2**30)) as desks:
-            try:
-                self._probe(ledger, desks)
-                self._watch(ledger, desks)
-                verdicts = self._decide(ledger)
-                num_records = 0
-                if verdicts is not None:
-                    self._ask(ledger, desks)
-                    num_records = self._write(ledger, desks)
-            except KeyboardInterrupt:
-                desks.stop()
-                raise
+            self._probe(ledger, desks)
+            self._watch(ledger, desks)
+            verdicts = self._decide(ledger)
+            num_records = 0
+            if verdicts is not None:
+                self._ask(ledger, desks)
+                num_records = self._write(ledger, desks)
         quarantined = self._list_quarantine(ledger)
         return Outcome(
             verdicts=verdicts,
@@ -112,7 +108,9 @@ class Run:
             time_s = self.limits.limit_s + size / _BYTES_PER_S
             return desks.call(probe, path, name=str(path), time_s=time_s, doing="reading it")
 
-        for number, ((_, subject), found) in enumerate(each(files, do, threads=self.limits.workers), start=1):
+        for number, ((_, subject), found) in enumerate(
+            each(files, do, threads=self.limits.workers, stop=desks.stop), start=1
+        ):
             ledger.record([_unit(signature, subject, found)])
             self.tell("probing", number, len(files))
         ledger.identify(signature)
@@ -127,7 +125,9 @@ class Run:
             options = {"name": str(asked.video), "doing": "decoding and measuring it"}
             return desks.call(watch, asked, time_s=self._time_s(num_frames), **options)
 
-        for number, ((errand, _), found) in enumerate(each(errands, do, threads=self.limits.workers), start=1):
+        for number, ((errand, _), found) in enumerate(
+            each(errands, do, threads=self.limits.workers, stop=desks.stop), start=1
+        ):
             self._record_watched(ledger, errand, found)
             self.tell("watching", number, len(todo))
 
@@ -251,7 +251,7 @@ class Run:
         def do(question: Question) -> list[Unit]:
             return ask(question, self.parts, desks, time_s=self.limits.limit_s)
 
-        for number, (_, units) in enumerate(each(todo(), do, threads=self.limits.asking), start=1):
+        for number, (_, units) in enumerate(each(todo(), do, threads=self.limits.asking, stop=desks.stop), start=1):
             assert not isinstance(units, KangarooError), "each step's mistakes are outcomes"
             ledger.record(units)
             self.tell("asking", number, len(kept))
@@ -260,8 +260,9 @@ class Run:
         make = self.parts.records
         if make is None:
             return 0
+        chosen = self._chosen(ledger)
         by_video: dict[Path, list[Clip]] = {}
-        for clip in kept_clips(self.at.decisions):
+        for clip, _ in chosen:
             by_video.setdefault(clip.video, []).append(clip)
         wanted = {file_of(clip, self.parts.media) for clips in by_video.values() for clip in clips}
         self.at.media.mkdir(exist_ok=True)
@@ -279,27 +280,41 @@ class Run:
             time_s, options = self._time_s(num_frames), {"name": str(video), "doing": "writing its clips"}
             desks.call(export, video, clips, self.at.media, self.parts.media, time_s=time_s, **options)
 
-        for number, ((video, *_), failed) in enumerate(each(tasks, do, threads=self.limits.workers), start=1):
+        for number, ((video, *_), failed) in enumerate(
+            each(tasks, do, threads=self.limits.workers, stop=desks.stop), start=1
+        ):
             if isinstance(failed, KangarooError):
                 if shutil.disk_usage(self.at.out).free < _LEAST_BYTES:
                     raise CurationError(f"{self.at.out}: the disk is full; make room, and the same command goes on")
                 self._unwritten.append({"step": "media", "subject": str(video), "reason": str(failed)})
             self.tell("writing", number, len(tasks))
-        records = list(self._records(ledger))
+        records = list(self._records(chosen))
         count = write_jsonl(records, self.at.records)
         shutil.rmtree(self.at.shards, ignore_errors=True)
         write_shards(records, self.at.shards, media=self.at.out, shard_bytes=self.parts.media.shard_mib << 20)
         return count
 
-    def _records(self, ledger: Ledger) -> Iterator[Record]:
+    def _chosen(self, ledger: Ledger) -> list[tuple[Clip, Mapping[str, Any]]]:
+        """Return the clips that become records, with their results."""
+        signatures = self.parts.signatures
+
+        def results_of(clip: Clip) -> dict[str, Any]:
+            units = {name: ledger.unit(signatures[name], clip.id) for name in (step.name for step in self.parts.steps)}
+            return {name: json.loads(unit.told) for name, unit in units.items() if _is_done(unit)}
+
+        known: list[tuple[Clip, Mapping[str, Any]]] = [(clip, results_of(clip)) for clip in kept_clips(self.at.decisions)]
+        if self.parts.select is None:
+            return known
+        stay = self.parts.select(known)
+        return [(clip, results) for clip, results in known if clip.id in stay]
+
+    def _records(self, chosen: list[tuple[Clip, Mapping[str, Any]]]) -> Iterator[Record]:
         assert self.parts.records is not None, "asked only where there is something to make"
-        for clip in kept_clips(self.at.decisions):
-            if not self._medium(clip).exists():
-                continue
-            units = {step.name: ledger.unit(self.parts.signatures[step.name], clip.id) for step in self.parts.steps}
-            results = {name: json.loads(unit.told) for name, unit in units.items() if _is_done(unit)}
-            kind = Kind.IMAGE if clip.start_s == clip.end_s else Kind.VIDEO
-            yield from self.parts.records(clip, results, Medium(kind=kind, path=f"media/{self._medium(clip).name}"))
+        for clip, results in chosen:
+            path = self._medium(clip)
+            if path.exists():
+                kind = Kind.IMAGE if clip.start_s == clip.end_s else Kind.VIDEO
+                yield from self.parts.records(clip, results, Medium(kind=kind, path=f"media/{path.name}"))
 
     def _medium(self, clip: Clip) -> Path:
         return self.at.media / file_of(clip, self.parts.media)

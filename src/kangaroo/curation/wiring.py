@@ -58,6 +58,7 @@ def pipeline(recipe: Recipe) -> Pipeline:
         steps=steps,
         rules=RULES,
         key_times=None,
+        select=None,
         records=None,
         absent=("text, faces and motion are not measured", "no captions: no records are written"),
     )
