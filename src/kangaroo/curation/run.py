@@ -302,7 +302,9 @@ class Run:
             units = {name: ledger.unit(signatures[name], clip.id) for name in (step.name for step in self.parts.steps)}
             return {name: json.loads(unit.told) for name, unit in units.items() if _is_done(unit)}
 
-        known: list[tuple[Clip, Mapping[str, Any]]] = [(clip, results_of(clip)) for clip in kept_clips(self.at.decisions)]
+        known: list[tuple[Clip, Mapping[str, Any]]] = [
+            (clip, results_of(clip)) for clip in kept_clips(self.at.decisions)
+        ]
         if self.parts.select is None:
             return known
         stay = self.parts.select(known)
