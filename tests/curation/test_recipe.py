@@ -60,13 +60,15 @@ def test_what_is_missing_is_named(read, tmp_path):
         read_recipe(tmp_path / "gone.toml")
 
 
-def test_folders_lists_and_globs_name_files_once(tmp_path, monkeypatch):
+def test_folders_lists_and_globs_name_files_once_and_nothing_of_the_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("a.mp4", "in/b.MKV", "in/c.txt", "d.dat"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in ("a.mp4", "in/b.MKV", "in/c.txt", "d.dat", "out/media/a.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "list.txt").write_text("# films\na.mp4\n\nin\n")
-    assert [path.name for path in find_videos(["list.txt", "*.mp4", "in/**", "d.dat"])] == [
+    assert [
+        path.name for path in find_videos(["list.txt", "**/*.mp4", "in/**", "d.dat"], outside=tmp_path / "out")
+    ] == [
         "a.mp4",
         "d.dat",
         "b.MKV",
@@ -75,7 +77,7 @@ def test_folders_lists_and_globs_name_files_once(tmp_path, monkeypatch):
     for place, told in (("gone.mp4", "is missing"), ("*.avi", "holds no video"), ("self.txt", "names the list")):
         (tmp_path / "self.txt").write_text("self.txt\n")
         with pytest.raises(OptionError, match=told):
-            find_videos([place])
+            find_videos([place], outside=tmp_path / "out")
 
 
 def test_a_changed_file_is_another_subject(tmp_path):

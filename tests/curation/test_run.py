@@ -1,6 +1,7 @@
 """A run goes from files to records, does nothing twice, and ends whatever the files are."""
 
 import json
+import os
 from dataclasses import replace
 
 import pyarrow.parquet as pq
@@ -121,6 +122,15 @@ def test_records_and_shards_hold_the_kept_clips(run, tmp_path):
     assert len(Shard(at.shards / "00000.tar")) == 3
     run(BRIGHTNESS, records=one_record, keep={"duration": Bounds(max=2.7)})
     assert len(list(at.media.iterdir())) == 3, "clips that are not kept any more are gone"
+
+
+def test_a_name_that_is_no_text_is_told_and_costs_nobody_else(run, tmp_path):
+    films = tmp_path / "films [1] *"
+    draw_reel(films / "it's\n.mp4", scenes(1, 1), seconds=[2.5])
+    (films / os.fsdecode(b"\xff.mp4")).write_bytes(b"")
+    outcome = run(folder=films, out=tmp_path / "out [2] *")
+    assert (outcome.verdicts.total, outcome.num_quarantined) == (1, 1)
+    assert "rename it" in (tmp_path / "out [2] *" / "quarantine.jsonl").read_text()
 
 
 def test_two_runs_do_not_meet_and_another_format_is_refused(run, tmp_path):

@@ -33,7 +33,7 @@ def scores(tmp_path):
         "text.coverage": [0.0, 0.1, 0.2, 0.3, None],
         "motion.speed": [0.5, 0.002, 0.5, 0.0, 2.0],
     }
-    path = tmp_path / "it's scores.parquet"
+    path = tmp_path / "it's [v2] * scores?.parquet"
     pq.write_table(pa.table(columns), path)
     return path
 

@@ -53,20 +53,24 @@ ENDINGS = frozenset(
 _LIST = ".txt"
 
 
-def find_videos(places: Iterable[str]) -> list[Path]:
+def find_videos(places: Iterable[str], *, outside: Path) -> list[Path]:
     """Return the files that places name, absolute, each once and in order.
 
     A folder is searched through for endings of videos and images; a file that is named itself is taken as it is.
+
+    Args:
+        places: Files, folders, globs, and lists of such.
+        outside: A folder whose files are left out: what a run writes is none of what it reads.
 
     Raises:
         OptionError: A place is missing, a glob finds nothing, or a folder holds no video.
     """
     found: set[Path] = set()
     for place in places:
-        before = len(found)
-        found.update(_of(place, inside=None))
-        if len(found) == before and not any(_of(place, inside=None)):
+        own = {path for path in _of(place, inside=None) if not path.is_relative_to(outside.absolute())}
+        if not own:
             raise OptionError(f"videos: {place!r} holds no video or image")
+        found |= own
     return sorted(found)
 
 

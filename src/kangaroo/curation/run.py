@@ -58,7 +58,7 @@ class Run:
         self.recipe, self.parts, self.tell = recipe, parts, tell
         self.at = Layout(out=recipe.out)
         self.limits = recipe.machine
-        self._unwritten: list[dict[str, str]] = []
+        self._left_out: list[dict[str, str]] = []
 
     def go(self) -> Outcome:
         """Do what is not done yet.
@@ -67,7 +67,7 @@ class Run:
             CurationError: Another run is at work there, or the disk is full.
             OptionError: The recipe's videos cannot be found.
         """
-        videos = find_videos(self.recipe.videos)
+        videos = find_videos(self.recipe.videos, outside=self.at.out)
         try:
             self.at.out.mkdir(parents=True, exist_ok=True)
             with alone(self.at.out), Ledger(self.at.ledger) as ledger:
@@ -81,7 +81,12 @@ class Run:
         (self.at.out / "recipe.json").write_text(
             json.dumps(plain(self.recipe), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
-        ledger.list_videos((path, subject) for path in videos if (subject := subject_of(path)) is not None)
+        named = [path for path in videos if _is_text(path)]
+        for path in set(videos) - set(named):
+            self._left_out.append(
+                {"step": "list", "subject": ascii(str(path)), "reason": "its name is no text; rename it"}
+            )
+        ledger.list_videos((path, subject) for path in named if (subject := subject_of(path)) is not None)
         with Desks(memory_bytes=int(self.limits.memory_gib * 2**30)) as desks:
             self._probe(ledger, desks)
             self._watch(ledger, desks)
@@ -286,7 +291,7 @@ class Run:
             if isinstance(failed, KangarooError):
                 if shutil.disk_usage(self.at.out).free < _LEAST_BYTES:
                     raise CurationError(f"{self.at.out}: the disk is full; make room, and the same command goes on")
-                self._unwritten.append({"step": "media", "subject": str(video), "reason": str(failed)})
+                self._left_out.append({"step": "media", "subject": str(video), "reason": str(failed)})
             self.tell("writing", number, len(tasks))
         records = list(self._records(chosen))
         count = write_jsonl(records, self.at.records)
@@ -331,7 +336,7 @@ class Run:
 
     def _list_quarantine(self, ledger: Ledger) -> int:
         """Write down everything that was left out because it is broken."""
-        lines = list(self._unwritten)
+        lines = list(self._left_out)
         for name in ("probe", "cut", *(step.name for step in self.parts.steps)):
             for subject, reason in ledger.reasons(self.parts.signatures[name], State.QUARANTINED):
                 lines.append({"step": name, "subject": ledger.path_of(subject) or subject, "reason": reason})
@@ -351,3 +356,11 @@ def _unit(signature: str, subject: str, found: Any) -> Unit:
 
 def _is_done(unit: Unit | None) -> TypeGuard[Unit]:
     return unit is not None and unit.state is State.DONE
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:  # bytes that are no UTF-8
+        return False
+    return True

@@ -4,6 +4,7 @@ Columns are `step.field`, as far as a field is a number, a truth (1 or 0) or a t
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def write_scores(
         pq.write_table(pa.table(columns), parts / f"{count:012}.parquet")
         count += len(batch)
     if count:
-        _copy(f"SELECT * FROM read_parquet('{_quoted(parts)}/*.parquet', union_by_name = true) ORDER BY id", path)
+        _copy(f"SELECT * FROM read_parquet({_table(parts, '/*.parquet')}, union_by_name = true) ORDER BY id", path)
     else:
         path.unlink(missing_ok=True)
     shutil.rmtree(parts)
@@ -92,7 +93,7 @@ class Verdicts:
 def decide(scores: Path, decisions: Path, rules: tuple[Rule, ...], keep: Mapping[str, Bounds]) -> Verdicts:
     """Write every clip's scores with `kept` and `reasons`, and return the sums."""
     reasons = _reasons(_used(scores, rules, keep), keep)
-    judged = f"SELECT *, {reasons} AS reasons FROM '{_quoted(scores)}'"
+    judged = f"SELECT *, {reasons} AS reasons FROM {_table(scores)}"
     _copy(f"SELECT *, len(reasons) = 0 AS kept FROM ({judged}) ORDER BY id", decisions)
     return what_if(scores, rules, keep)
 
@@ -115,7 +116,7 @@ def what_if(scores: Path, rules: tuple[Rule, ...], keep: Mapping[str, Bounds]) -
     totals = "count(*), count(*) FILTER (num = 0), coalesce(sum(s), 0), coalesce(sum(s) FILTER (num = 0), 0)"
     ((total, kept, total_s, kept_s, *counts),) = _sql(
         f"SELECT {', '.join([totals, *sums])} FROM (SELECT *, {num} AS num FROM "
-        f"(SELECT {columns} FROM '{_quoted(scores)}'))"
+        f"(SELECT {columns} FROM {_table(scores)}))"
     )
     names = [rule.name for rule in used]
     return Verdicts(
@@ -133,7 +134,7 @@ def kept_clips(decisions: Path) -> Iterator[Clip]:
     """Yield the clips that were kept, in the order of ids."""
     import duckdb
 
-    query = f"SELECT id, video, start_s, end_s FROM '{_quoted(decisions)}' WHERE kept ORDER BY id"
+    query = f"SELECT id, video, start_s, end_s FROM {_table(decisions)} WHERE kept ORDER BY id"
     with duckdb.connect() as base:
         rows = base.execute(query)
         while batch := rows.fetchmany(_ROWS):
@@ -195,7 +196,7 @@ def _used(scores: Path, rules: tuple[Rule, ...], keep: Mapping[str, Bounds]) -> 
     """Return the rules that bound something."""
     if not scores.exists():
         raise CurationError(f"{scores}: there are no scores yet; run the recipe first")
-    columns = {name for name, *_ in _sql(f"DESCRIBE SELECT * FROM '{_quoted(scores)}'")}
+    columns = {name for name, *_ in _sql(f"DESCRIBE SELECT * FROM {_table(scores)}")}
     used = [rule for rule in rules if keep[rule.name] != Bounds()]
     for rule in used:
         if rule.score not in columns:
@@ -240,12 +241,17 @@ def _sql(query: str) -> list[tuple[Any, ...]]:
 
 def _copy(query: str, path: Path) -> None:
     with whole(path) as unfinished:
-        _sql(f"COPY ({query}) TO '{_quoted(unfinished)}' (FORMAT parquet)")
+        _sql(f"COPY ({query}) TO {_quoted(str(unfinished))} (FORMAT parquet)")
 
 
 def _name(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
+def _table(path: Path, files: str = "") -> str:
+    """Return a path as DuckDB reads it: a name that looks like a pattern is none."""
+    return _quoted(re.sub(r"([*?\[])", r"[\1]", str(path)) + files)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
