@@ -91,7 +91,12 @@ def test_films_that_leave_the_recipe_leave_the_result(run, tmp_path):
         draw_reel(films / f"{name}.mp4", scenes(ord(name), 1), seconds=[2.5])
     assert run(folder=films).verdicts.total == 2
     (films / "b.mp4").unlink()
-    assert run(folder=films).verdicts.total == 1
+    assert run(BRIGHTNESS, folder=films, records=one_record).verdicts.total == 1
+    (films / "a.mp4").write_bytes(b"")
+    assert run(BRIGHTNESS, folder=films, records=one_record).verdicts is None
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("ledger.sqlite", "quarantine.jsonl", "recipe.json", "run.lock")
+    }
 
 
 def test_a_step_that_hangs_or_fails_costs_its_own_film_alone(run, tmp_path):

@@ -211,7 +211,10 @@ class Run:
             beside=beside,
         )
         if not count:
-            self.at.decisions.unlink(missing_ok=True)
+            for path in (self.at.decisions, self.at.records):
+                path.unlink(missing_ok=True)
+            for folder in (self.at.media, self.at.shards):
+                shutil.rmtree(folder, ignore_errors=True)
             return None
         return decide(self.at.scores, self.at.decisions, self.parts.rules, self.recipe.keep)
 
@@ -336,7 +339,7 @@ class Run:
 
     def _list_quarantine(self, ledger: Ledger) -> int:
         """Write down everything that was left out because it is broken."""
-        lines = list(self._left_out)
+        lines = sorted(self._left_out, key=dumps)
         for name in ("probe", "cut", *(step.name for step in self.parts.steps)):
             for subject, reason in ledger.reasons(self.parts.signatures[name], State.QUARANTINED):
                 lines.append({"step": name, "subject": ledger.path_of(subject) or subject, "reason": reason})
