@@ -1,0 +1,1 @@
+"""Raw videos become training data: cut, score, filter, balance, caption, refine, instruct."""
