@@ -129,7 +129,7 @@ def draw(id: str, purpose: str) -> float:
     return (int.from_bytes(digest[:8]) >> 11) / (1 << 53)  # as many bits as a float holds, so never 1
 
 
-def entropy(counts: Mapping[str, float]) -> float:
+def entropy(counts: Mapping[str, int] | Mapping[str, float]) -> float:
     """Return the entropy of counts, in bits; 0 where there is one category or none."""
     total = sum(counts.values())
     return -sum(count / total * math.log2(count / total) for count in counts.values() if count) + 0.0

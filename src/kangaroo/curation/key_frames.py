@@ -1,6 +1,6 @@
 """Pick the frames of a clip that captioners look at: one a fifth, sharp, not black, with little text.
 
-Axes: frame, height, width, channel.
+Axes: frame, height, width, channel; row and column of a picture made small.
 """
 
 from collections.abc import Sequence
@@ -93,14 +93,14 @@ def pick_key_frames(
     return tuple(picked)
 
 
-def _grey(pixels: UInt8[np.ndarray, "height width 3"]) -> Float64[np.ndarray, "height width"]:
+def _grey(pixels: UInt8[np.ndarray, "height width 3"]) -> Float64[np.ndarray, "row column"]:
     step = -(-max(pixels.shape[:2]) // _SIDE_PX)  # whole blocks are averaged, so that noise is no sharpness
     height, width = pixels.shape[0] // step * step, pixels.shape[1] // step * step
     blocks = pixels[:height, :width].reshape(height // step, step, width // step, step, 3)
     return blocks.mean(axis=(1, 3)) @ _LUMA
 
 
-def _sharpness(grey: Float64[np.ndarray, "height width"]) -> float:
+def _sharpness(grey: Float64[np.ndarray, "row column"]) -> float:
     if min(grey.shape) < 3:
         return 0.0
     centre = grey[1:-1, 1:-1]

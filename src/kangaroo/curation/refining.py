@@ -12,6 +12,7 @@ from enum import StrEnum
 from kangaroo.curation.sentences import (
     containment,
     content_words,
+    has_end,
     join_sentences,
     overlap,
     repetition,
@@ -28,13 +29,14 @@ class RefineSettings:
     Attributes:
         max_overlap: A later sentence goes where its intersection over union with an earlier one is as much.
         max_containment: It goes too where this share of its words was in one earlier sentence.
-        max_repetition: A caption goes where this share of its runs of three words was there before.
+        max_repetition: A caption goes where this share of its runs of three words was there before. Descriptions of
+            600 drawn films, every one in the same few words, come to 0.33 at most; a model that loops to 0.6 and more.
         min_words: It goes where fewer content words are left.
     """
 
     max_overlap: float = 0.6
     max_containment: float = 0.85
-    max_repetition: float = 0.2
+    max_repetition: float = 0.4
     min_words: int = 2
 
     def __post_init__(self) -> None:
@@ -133,7 +135,7 @@ def refine(caption: str, settings: RefineSettings = RefineSettings(), *, is_cut_
     """
     sentences = split_sentences(caption)
     cuts: list[Cut] = []
-    if is_cut_off and sentences and sentences[-1][-1] not in ".!?。！？":
+    if is_cut_off and sentences and not has_end(sentences[-1]):
         cuts.append(Cut(words=sentences.pop(), flaw=Flaw.UNFINISHED))
     kept: list[str] = []
     for sentence in sentences:
@@ -163,15 +165,22 @@ def _open(sentence: str) -> tuple[str, str]:
 
 
 def _repeat(sentence: str, kept: list[str], settings: RefineSettings) -> Cut | None:
-    words, telling = content_words(sentence), telling_words(sentence)
+    telling = telling_words(sentence)
+    words = _other_words(sentence)
     for earlier in kept:
         if telling - telling_words(earlier):
             continue
-        before = content_words(earlier)
+        before = _other_words(earlier)
         shared, held = overlap(words, before), containment(words, before)
         if shared >= settings.max_overlap or held >= settings.max_containment:
             return Cut(words=sentence, flaw=Flaw.REPEATED, like=earlier, score=max(shared, held))
     return None
+
+
+def _other_words(sentence: str) -> list[str]:
+    """Return the words that no number, colour or side is in: these agree already, and would make all seem alike."""
+    telling = telling_words(sentence)
+    return [word for word in content_words(sentence) if word not in telling and telling.isdisjoint(word)]
 
 
 def _flaw(kept: list[str], cuts: list[Cut], settings: RefineSettings) -> Flaw | None:

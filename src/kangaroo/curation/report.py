@@ -146,6 +146,11 @@ class Report:
     tasks: Mapping[str, tuple[float, int]]
     shown: tuple[Shown, ...]
 
+    @property
+    def marks_lone(self) -> bool:
+        """Whether a claim of one captioner alone says something: there were several."""
+        return any(makers > 1 for clip in self.shown for _, makers in clip.claims)
+
     def html(self) -> str:
         """Return the page."""
         return _template().render(report=self, records=sum(number for _, number in self.tasks.values()))

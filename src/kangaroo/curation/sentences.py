@@ -13,13 +13,13 @@ from kangaroo.playground.vocabulary import Language
 
 _HAN = r"\u3400-\u4dbf\u4e00-\u9fff"
 _WORD = re.compile(rf"[{_HAN}]+|\d+(?:\.\d+)?|[a-z]+(?:'[a-z]+)?", re.I)
-# after a full stop that ends no abbreviation, initial or number; after Chinese ones; at every line's end
+# a full stop that ends no abbreviation and no initial, or any other mark, with the quotes that close after it
 _END = re.compile(
-    r"(?<=[!?])[\"'”’)]*\s+|(?<=[。！？])[”’」）]*"
-    r"|(?<=\.)(?<!\bMr\.)(?<!\bMs\.)(?<!\bMrs\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\bvs\.)(?<!e\.g\.)(?<!i\.e\.)(?<!\b[A-Z]\.)\s+"
-    r"|\s*\n\s*"
+    r"((?:(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bDr)(?<!\bSt)(?<!\bvs)(?<!e\.g)(?<!i\.e)(?<!\b[A-Z])\.|[!?])[\"'”’)]*)\s+"
+    r"|([。！？][”’」）]*)"
 )
-_BULLET = re.compile(r"^(?:[-*•#>]+|\d{1,2}[.)、])\s+")
+_MARKED, _MARKED_ZH = re.compile(r"[.!?。！？][\"'”’)」）]*$"), re.compile("[。！？][”’」）]*$")
+_BULLET = re.compile(r"^\s*(?:(?:[-*•#>]+|\d{1,2}[.)、])\s+)+", re.M)
 
 
 def _listed(words: str) -> tuple[str, ...]:
@@ -56,18 +56,23 @@ def language_of(text: str) -> Language:
 
 def split_sentences(text: str) -> list[str]:
     """Return the sentences of a text, bullets taken off; each has at least one letter or digit."""
-    pieces = _END.split(unicodedata.normalize("NFC", text))
-    stripped = [_BULLET.sub("", " ".join(piece.split())).strip("*_` ") for piece in pieces]
-    return [piece for piece in stripped if _WORD.search(piece)]
+    lines = _END.sub(r"\1\2\n", _BULLET.sub("", unicodedata.normalize("NFC", text))).splitlines()
+    pieces = [_BULLET.sub("", " ".join(line.split())).strip("*_` ") for line in lines]
+    return [piece for piece in pieces if _WORD.search(piece)]
 
 
 def join_sentences(sentences: Sequence[str]) -> str:
     """Return a text that `split_sentences` takes apart again; every sentence ends with a mark."""
     text = ""
     for sentence in sentences:
-        ended = sentence if sentence[-1] in ".!?。！？…" else sentence + _mark(sentence)
-        text += (" " if text and text[-1] not in "。！？" else "") + ended
+        ended = sentence if has_end(sentence) else sentence + _mark(sentence)
+        text += (" " if text and not _MARKED_ZH.search(text) else "") + ended
     return text
+
+
+def has_end(sentence: str) -> bool:
+    """Whether a sentence ends with a mark."""
+    return _MARKED.search(sentence) is not None
 
 
 def _mark(sentence: str) -> str:

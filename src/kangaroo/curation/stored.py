@@ -14,6 +14,9 @@ def restore(kind: type[Result], values: Any) -> Result:
 
     >>> restore(Captions, json.loads(json.dumps(asdict(captions)))) == captions
     True
+
+    Raises:
+        TypeError: The values are of something else.
     """
     return _restore(kind, values)
 
@@ -28,6 +31,8 @@ def _restore(kind: Any, values: Any) -> Any:
     if origin is not None and issubclass(origin, Mapping):
         return {_restore(inner[0], name): _restore(inner[1], one) for name, one in values.items()}
     if is_dataclass(kind):
+        if not isinstance(values, Mapping):
+            raise TypeError(f"{values!r:.60} is no stored {kind}")
         kinds = get_type_hints(kind)
         return kind(**{name: _restore(kinds[name], one) for name, one in values.items()})  # type: ignore[operator]
     return kind(values) if isinstance(kind, type) and issubclass(kind, Enum) else values
