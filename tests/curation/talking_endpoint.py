@@ -12,6 +12,7 @@ class Talk:
     def __init__(self, say):
         self.say = say
         self.asked = []
+        self.keys = []
         self.url = ""
         self.lock = threading.Lock()
 
@@ -33,9 +34,11 @@ def talking(say, *, model="talker"):
             pass
 
         def do_GET(self):
+            talk.keys.append(self.headers["authorization"])
             self.send(200, json.dumps({"object": "list", "data": [{"id": model, "object": "model"}]}))
 
         def do_POST(self):
+            talk.keys.append(self.headers["authorization"])
             request = json.loads(self.rfile.read(int(self.headers["content-length"])))
             with talk.lock:
                 talk.asked.append(request)

@@ -32,10 +32,10 @@ def test_an_answer_tells_what_it_cost():
 
 
 def test_a_failure_is_asked_again():
-    said = iter([400, "", "Roo."])
+    said = iter([400, "", "Roo\ud800."])
     with talking(lambda _: next(said)) as talk:
         reply = open_asker(settings(talk)).ask(ASKED)
-        assert (reply.text, reply.num_tries, len(talk.asked)) == ("Roo.", 3, 3)
+        assert (reply.text, reply.num_tries, len(talk.asked)) == ("Roo?.", 3, 3)
 
 
 def test_what_keeps_failing_blocks_and_the_next_does_not_wait():
@@ -69,6 +69,17 @@ def test_an_endpoint_that_does_not_answer_is_told_at_the_start():
         gone = settings(talk, model="named")
     with pytest.raises(EndpointError, match="cannot be reached"):
         open_asker(gone)
+
+
+def test_a_key_goes_to_the_endpoint_that_it_is_for_and_to_no_other(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "for openai")
+    monkeypatch.setenv("FAR_KEY", "for far")
+    with talking(lambda _: "Roo.") as talk:
+        open_asker(settings(talk, key_variable="FAR_KEY")).ask(ASKED)
+        assert set(talk.keys) == {"Bearer for far"}
+        with pytest.raises(OptionError, match="NO_KEY"):
+            open_asker(settings(talk, key_variable="NO_KEY"))
+        assert set(talk.keys) == {"Bearer for far"}
 
 
 def test_what_answers_depend_on_is_who_and_how_and_not_where_or_how_patiently():

@@ -24,7 +24,7 @@ def report(**changes):
     shown = tuple(
         Shown(
             id=f"{n}",
-            video=f"{ATTACK}{n}.mp4",
+            video=f"{ATTACK}{n}\udcff.mp4",
             start_s=0.0,
             end_s=2.0,
             reasons=("text 0.12 is above 0.05", ATTACK) if n % 2 else (),

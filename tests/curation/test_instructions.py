@@ -127,6 +127,7 @@ def test_a_model_writes_and_the_record_says_so(task):
         (Task.OPEN, '{"rounds": [{"question": "有几只狗？", "answer": "三只。"}]}', "another language"),
         (Task.OPEN, '{"rounds": [{"question": "Who?", "answer": "I\'m sorry, I cannot see."}]}', "refusal"),
         (Task.OPEN, '{"rounds": [{"question": "What ba ...', "cut off"),
+        (Task.OPEN, '{"rounds": [{"question": "What \\ud800?", "answer": "Four."}]}', "no caption says 4"),
         (Task.OPEN, "[" * 5000, "no JSON"),
         (Task.OPEN, '{"a":' * 5000 + "1" + "}" * 5000, "no JSON"),
         (Task.ROUNDS, '{"rounds": [{"question": "What bark?", "answer": "Dogs."}]}', "2 to 4 rounds"),

@@ -15,7 +15,7 @@ ASKED = Round(
 )
 PRINTS = Fingerprints.of(
     "exam",
-    films=[FilmPrint(sha256="ab" * 32, hashes=("00ff00ff00ff00ff",), times_s=(0.5,))],
+    films=[FilmPrint(sha256="ab" * 32, hashes=("00ff00ff00ff00ff", "ffffffff00000000"))],
     rounds=[ASKED, Round("紫色的长颈鹿离开厨房以后撞上了什么？", "椅子")],
 )
 
@@ -31,6 +31,12 @@ def test_fingerprints_are_read_as_they_were_written(tmp_path):
 def test_a_film_of_the_benchmark_is_known_by_its_file():
     assert PRINTS.holds_file("ab" * 32)
     assert not PRINTS.holds_file("cd" * 32)
+
+
+def test_a_copy_of_a_film_in_another_format_is_known_by_its_pictures():
+    assert PRINTS.shows(["00ff00ff00ff00f0", "0123456789abcdef"]) == 0.5
+    assert PRINTS.shows(["0f0f0f0f0f0f0f0f"]) == PRINTS.shows([]) == 0.0
+    assert Fingerprints.of("texts", films=[], rounds=[]).shows(["00ff00ff00ff00ff"]) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ SAID = [
 def test_a_repeat_goes_and_says_what_it_repeats():
     refined = refine("A man rides a bike down the street. The man is riding a bike. Two women watch him.")
     assert refined.text == "A man rides a bike down the street. Two women watch him."
-    (cut,) = refined.cuts
+    (cut,) = refined.removed
     assert (cut.flaw, cut.like) == (Flaw.REPEATED, "A man rides a bike down the street.")
     assert cut.score >= 0.85
 
@@ -37,7 +37,7 @@ def test_a_repeat_goes_and_says_what_it_repeats():
 def test_chinese_repeats_are_found_by_pairs_of_characters():
     refined = refine("一只狗在草地上跑。图片中有一只狗在草地上跑步。狗是棕色的。")
     assert refined.text == "一只狗在草地上跑。狗是棕色的。"
-    assert Flaw.REPEATED in {cut.flaw for cut in refined.cuts}
+    assert Flaw.REPEATED in {cut.flaw for cut in refined.removed}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_caption_that_is_worth_nothing_is_rejected(text, rejected):
 def test_boilerplate_goes_and_what_it_was_about_stays():
     refined = refine("Sure! Here is a description:\nIn this image, we can see a dog on a beach. I hope this helps.")
     assert refined.text == "A dog on a beach."
-    assert [cut.flaw for cut in refined.cuts] == [Flaw.BOILERPLATE] * 4
+    assert [cut.flaw for cut in refined.removed] == [Flaw.BOILERPLATE] * 4
 
 
 def test_the_unfinished_end_of_a_caption_that_was_cut_off_goes():
@@ -95,7 +95,7 @@ def test_nothing_is_cut_from_descriptions_in_which_every_sentence_tells_somethin
         for text in description:
             refined = refine(text)
             assert refined.rejected is None
-            assert {cut.flaw for cut in refined.cuts} <= {Flaw.BOILERPLATE}
+            assert {cut.flaw for cut in refined.removed} <= {Flaw.BOILERPLATE}
 
 
 @pytest.mark.parametrize(

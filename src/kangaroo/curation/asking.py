@@ -54,7 +54,8 @@ class ModelSettings:
         name: What records and reports call it.
         model: joey, a folder or a hub id, in this process; with an endpoint the server's name for it, or None.
         endpoint: URL of an OpenAI-compatible server.
-        key_variable: The environment's name for the endpoint's key. The key itself stands in no recipe.
+        key_variable: The environment's name for the endpoint's key, which itself stands in no recipe; None for
+            OPENAI_API_KEY.
         max_new_tokens: The longest answer.
         temperature: 0 always takes the likeliest word.
         seed: Makes other temperatures repeatable, as far as the server does.
@@ -66,7 +67,7 @@ class ModelSettings:
     name: str = "joey"
     model: str | None = None
     endpoint: str | None = None
-    key_variable: str = "OPENAI_API_KEY"
+    key_variable: str | None = None
     max_new_tokens: int = 256
     temperature: float = 0.0
     seed: int = 0
@@ -145,7 +146,7 @@ class Asker:
                 time.sleep(wait_s * random.uniform(0.5, 1.0))  # not everybody at the same moment
                 continue
             return Reply(
-                text=answer.text.strip(),
+                text=in_utf8(answer.text).strip(),
                 is_cut_off=answer.finish_reason is FinishReason.LENGTH,
                 prompt_tokens=answer.prompt_tokens,
                 new_tokens=answer.new_tokens,
@@ -171,11 +172,17 @@ class Asker:
             raise BlockedError(f"{self.settings.name} failed a moment ago and is asked again in {left_s:.0f} s")
 
 
+def in_utf8(text: str) -> str:
+    """Return a text with a question mark for each half of a character, which no file can hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def open_asker(settings: ModelSettings) -> Asker:
     """Load a model or reach an endpoint, and return it ready to be asked: what cannot answer is told now.
 
     Raises:
         ModelError: The model cannot be loaded.
+        OptionError: The environment does not hold the key that the settings name.
         EndpointError: The endpoint does not answer, or does not say which models it has.
     """
     if settings.endpoint is None:
@@ -184,9 +191,12 @@ def open_asker(settings: ModelSettings) -> Asker:
         return Asker(answerer=load(settings.model or JOEY), settings=settings)
     from kangaroo.chat.remote import RemoteAnswerer
 
+    key = None if settings.key_variable is None else os.environ.get(settings.key_variable)
+    if settings.key_variable is not None and not key:
+        raise OptionError(f"{settings.name}: the environment holds no {settings.key_variable}; set it to the key")
+
     def remote(model: str | None) -> RemoteAnswerer:
         assert settings.endpoint is not None
-        key = os.environ.get(settings.key_variable)
         return RemoteAnswerer(settings.endpoint, model, api_key=key, timeout_s=settings.timeout_s)
 
     first = remote(None).name  # asks for the list even where the recipe names a model: is anybody there?

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kangaroo.curation.asking import Asker
+from kangaroo.curation.asking import Asker, in_utf8
 from kangaroo.curation.merging import Merged
-from kangaroo.curation.refining import refine
+from kangaroo.curation.refining import Flaw, refine
 from kangaroo.curation.sentences import NEGATIONS, content_words, language_of, telling_words
 from kangaroo.curation.tasks import InstructSettings, Task, tasks_of
 from kangaroo.curation.templates import Round, by_rule, lettered
@@ -79,7 +79,7 @@ def write(
         captions: The clip's merged caption in each language that it has been captioned in.
         settings: Which tasks, how many, who writes.
         asker: The model of the settings, opened; None where there is none.
-        others: Sentences about other clips, for wrong options.
+        others: Sentences about other clips, in an order of their own, for wrong options.
 
     Raises:
         BlockedError: The model cannot be asked now; the clip waits.
@@ -159,7 +159,7 @@ def _read(task: Task, reply: str, merged: Merged, rng: random.Random) -> tuple[R
         if len({" ".join(content_words(one)) or one for one in options}) < 4:
             raise _UnusableError("two options are the same")
         _check(question, right, merged)
-        return (lettered(question, right, [one.strip() for one in options[1:]], rng),)
+        return (lettered(question, right, [in_utf8(one).strip() for one in options[1:]], rng),)
     rounds = values.get("rounds")
     least, most = (2, 4) if task in (Task.ROUNDS, Task.ROUNDS_ZH) else (1, 1)
     if not isinstance(rounds, list) or not least <= len(rounds) <= most:
@@ -178,13 +178,13 @@ def _text(values: Mapping[str, Any], name: str) -> str:
     text = values.get(name)
     if not isinstance(text, str) or not text.strip():
         raise _UnusableError(f"no {name}")
-    return text.strip()
+    return in_utf8(text).strip()
 
 
 def _check(question: str, answer: str, merged: Merged) -> None:
     if language_of(question) is not merged.language:
         raise _UnusableError("the question is in another language")
-    if any(cut.flaw == "refusal" for cut in refine(answer).cuts):
+    if any(one.flaw is Flaw.REFUSAL for one in refine(answer).removed):
         raise _UnusableError("a refusal")
     if strange := telling_words(answer) - telling_words(merged.text) - NEGATIONS:
         raise _UnusableError(f"no caption says {', '.join(sorted(strange))}")

@@ -1,18 +1,22 @@
 """Keep what a benchmark asks out of training data: its films and its texts as fingerprints in one file.
 
 A film is known by the hash of its file and, where given, by the hashes of its pictures, so that a copy in another size
-or format can be found too. A question with its answer is known by hashes of its words: whole, and every run of
-thirteen. Imports without torch.
+or format is found too. A question with its answer is known by hashes of its words: whole, and every run of
+thirteen. Imports without torch. Axes: picture.
 """
 
 import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from jaxtyping import UInt64
 
 from kangaroo.curation.stored import restore
 from kangaroo.curation.templates import Round
@@ -33,12 +37,10 @@ class FilmPrint:
     Attributes:
         sha256: Of its file.
         hashes: Of its pictures, 16 hexadecimal digits each; empty where only the file is known.
-        times_s: When each is shown.
     """
 
     sha256: str
     hashes: tuple[str, ...] = ()
-    times_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +98,22 @@ class Fingerprints:
     def holds_file(self, sha256: str) -> bool:
         """Whether a file of this hash is one of the films."""
         return any(film.sha256 == sha256 for film in self.films)
+
+    def shows(self, hashes: Sequence[str], *, most_bits: int = 10) -> float:
+        """Return the share (0 to 1) of a clip's pictures that the benchmark's films show.
+
+        Args:
+            hashes: Of the clip's pictures, made as those of the films were.
+            most_bits: Pictures are the same that differ in so many of 64 bits or fewer.
+        """
+        own = np.array([int(one, 16) for one in hashes], dtype=np.uint64)
+        if not len(own) or not len(self._pictures):
+            return 0.0
+        return float(np.mean([(np.bitwise_count(self._pictures ^ one) <= most_bits).any() for one in own]))
+
+    @cached_property
+    def _pictures(self) -> UInt64[np.ndarray, " picture"]:
+        return np.array([int(one, 16) for film in self.films for one in film.hashes], dtype=np.uint64)
 
     def asks(self, rounds: Iterable[Round]) -> Round | None:
         """Return the first of these rounds that the benchmark has too, None where it has none."""

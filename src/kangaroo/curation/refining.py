@@ -8,6 +8,7 @@ Refining twice is refining once.
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from kangaroo.curation.sentences import (
     containment,
@@ -59,7 +60,7 @@ class Flaw(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cut:
+class Removed:
     """Words that were taken out; where they repeat a sentence, which, and how far (0 to 1)."""
 
     words: str
@@ -74,13 +75,13 @@ class Refined:
 
     Attributes:
         text: The sentences that stay; empty where the caption is rejected.
-        cuts: What was taken out, in the caption's order.
+        removed: What was taken out, in the caption's order.
         repetition: Share of runs of three content words that were there before, in the caption as it came.
         rejected: Why nothing is left, None where something is.
     """
 
     text: str
-    cuts: tuple[Cut, ...]
+    removed: tuple[Removed, ...]
     repetition: float
     rejected: Flaw | None = None
 
@@ -134,26 +135,49 @@ def refine(caption: str, settings: RefineSettings = RefineSettings(), *, is_cut_
     'A dog.'
     """
     sentences = split_sentences(caption)
-    cuts: list[Cut] = []
+    removed: list[Removed] = []
     if is_cut_off and sentences and not has_end(sentences[-1]):
-        cuts.append(Cut(words=sentences.pop(), flaw=Flaw.UNFINISHED))
-    kept: list[str] = []
+        removed.append(Removed(words=sentences.pop(), flaw=Flaw.UNFINISHED))
+    kept: list[_Said] = []
     for sentence in sentences:
         if _REFUSALS.search(sentence):
-            cuts.append(Cut(words=sentence, flaw=Flaw.REFUSAL))
+            removed.append(Removed(words=sentence, flaw=Flaw.REFUSAL))
         elif _EMPTY_PHRASES.search(sentence):
-            cuts.append(Cut(words=sentence, flaw=Flaw.BOILERPLATE))
+            removed.append(Removed(words=sentence, flaw=Flaw.BOILERPLATE))
         else:
             opener, rest = _open(sentence)
             if opener:
-                cuts.append(Cut(words=opener, flaw=Flaw.BOILERPLATE))
-            if content_words(rest):
-                repeat = _repeat(rest, kept, settings)
-                kept += [] if repeat else [rest]
-                cuts += [repeat] if repeat else []
-    repeated = repetition(content_words(caption))
-    flaw = _flaw(kept, cuts, settings)
-    return Refined(text="" if flaw else join_sentences(kept), cuts=tuple(cuts), repetition=repeated, rejected=flaw)
+                removed.append(Removed(words=opener, flaw=Flaw.BOILERPLATE))
+            said = _Said.of(rest)
+            if said.words:
+                repeat = _repeat(said, kept, settings)
+                kept += [] if repeat else [said]
+                removed += [repeat] if repeat else []
+    flaw = _flaw(kept, removed, settings)
+    return Refined(
+        text="" if flaw else join_sentences([said.text for said in kept]),
+        removed=tuple(removed),
+        repetition=repetition(content_words(caption)),
+        rejected=flaw,
+    )
+
+
+class _Said(NamedTuple):
+    """A sentence, what it tells, and of that the words that no number, colour or side is in.
+
+    These agree already where two sentences are compared, and would make all seem alike.
+    """
+
+    text: str
+    words: list[str]
+    telling: frozenset[str]
+    others: list[str]
+
+    @classmethod
+    def of(cls, text: str) -> "_Said":
+        words, telling = content_words(text), telling_words(text)
+        others = [word for word in words if word not in telling and telling.isdisjoint(word)]
+        return cls(text=text, words=words, telling=telling, others=others)
 
 
 def _open(sentence: str) -> tuple[str, str]:
@@ -164,27 +188,17 @@ def _open(sentence: str) -> tuple[str, str]:
     return sentence[: len(sentence) - len(rest)].strip(), rest[:1].upper() + rest[1:]
 
 
-def _repeat(sentence: str, kept: list[str], settings: RefineSettings) -> Cut | None:
-    telling = telling_words(sentence)
-    words = _other_words(sentence)
+def _repeat(said: _Said, kept: list[_Said], settings: RefineSettings) -> Removed | None:
     for earlier in kept:
-        if telling - telling_words(earlier):
-            continue
-        before = _other_words(earlier)
-        shared, held = overlap(words, before), containment(words, before)
-        if shared >= settings.max_overlap or held >= settings.max_containment:
-            return Cut(words=sentence, flaw=Flaw.REPEATED, like=earlier, score=max(shared, held))
+        if said.telling <= earlier.telling:
+            shared, held = overlap(said.others, earlier.others), containment(said.others, earlier.others)
+            if shared >= settings.max_overlap or held >= settings.max_containment:
+                return Removed(words=said.text, flaw=Flaw.REPEATED, like=earlier.text, score=max(shared, held))
     return None
 
 
-def _other_words(sentence: str) -> list[str]:
-    """Return the words that no number, colour or side is in: these agree already, and would make all seem alike."""
-    telling = telling_words(sentence)
-    return [word for word in content_words(sentence) if word not in telling and telling.isdisjoint(word)]
-
-
-def _flaw(kept: list[str], cuts: list[Cut], settings: RefineSettings) -> Flaw | None:
-    words = [word for sentence in kept for word in content_words(sentence)]
+def _flaw(kept: list[_Said], removed: list[Removed], settings: RefineSettings) -> Flaw | None:
+    words = [word for said in kept for word in said.words]
     if len(words) < settings.min_words:
-        return Flaw.REFUSAL if any(cut.flaw is Flaw.REFUSAL for cut in cuts) else Flaw.SHORT
+        return Flaw.REFUSAL if any(one.flaw is Flaw.REFUSAL for one in removed) else Flaw.SHORT
     return Flaw.REPETITIVE if repetition(words) >= settings.max_repetition else None

@@ -157,7 +157,7 @@ class Report:
 
     def write(self, path: Path) -> None:
         """Write the page."""
-        path.write_text(self.html(), encoding="utf-8")
+        path.write_text(self.html(), encoding="utf-8", errors="replace")  # file names may be no text
 
 
 @cache
