@@ -30,13 +30,24 @@ def test_each_thing_is_told_once_in_order_with_those_who_say_so():
     merged = merge(THREE)
     assert merged.text.startswith("A red car waits.")
     makers = {claim.text: claim.captioners for claim in merged.claims}
-    assert makers["A red car waits."] == ("a", "b", "c")
+    assert makers["A red car waits."] == ("a", "b")
     assert makers["A dog barks."] == ("a",)
     assert makers["Two dogs sleep."] == ("c",)
     assert {claim.text for claim in merged.lone} >= {"A dog barks.", "Two dogs sleep."}
     assert not set(merged.lone) & set(merged.sure)
     assert 0 < merged.agreement < 1
     assert merged.how == "merged by rule"
+
+
+def test_the_same_place_or_colour_does_not_confirm_another_thing():
+    merged = merge(
+        [told("a", "The crab is at the bottom left."), told("b", "The hibiscus is at the bottom left. Two.")]
+    )
+    assert [claim.captioners for claim in merged.claims] == [("a",), ("b",), ("b",)]
+    chinese = merge(
+        [told(one, said, language=Language.ZH) for one, said in (("a", "海狸在正下方。"), ("b", "猛犸在正下方。"))]
+    )
+    assert [claim.captioners for claim in chinese.claims] == [("a",), ("b",)]
 
 
 def test_lone_claims_go_where_they_are_not_wanted():
@@ -107,8 +118,8 @@ def test_what_one_captioner_invents_is_marked_and_what_both_see_is_not(language)
             agreed += text in truths
             agreed_marked += text in truths and is_lone
     assert invented > 20
-    assert invented_marked / invented >= 0.95
-    assert agreed_marked / agreed <= 0.03
+    assert invented_marked / invented >= 0.97
+    assert agreed_marked / agreed <= 0.01
 
 
 def test_impossible_settings_are_refused():

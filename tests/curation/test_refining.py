@@ -11,6 +11,7 @@ from kangaroo.playground.script import make_film
 from kangaroo.playground.telling import describe
 
 SAID = [
+    "Two on the left.",
     "A man rides a bike.",
     "The man is riding a bike.",
     "Two women watch him.",

@@ -9,6 +9,7 @@ from kangaroo.curation.sentences import (
     content_words,
     join_sentences,
     language_of,
+    other_words,
     overlap,
     repetition,
     split_sentences,
@@ -54,6 +55,10 @@ def test_numbers_colours_sides_and_negations_tell():
     assert telling_words("Two red balls on the left, not blue") == {"2", "red", "left", "not", "blue"}
     assert telling_words("三只红色的球在左边，不是蓝色") == {"三", "红", "左", "不", "蓝"}
     assert telling_words("草地上有人") == frozenset()
+    assert telling_words("蟹在左下角，海狸在正中间") == {"左下", "中"}
+    assert telling_words("gray, in the middle") == telling_words("grey, in the center")
+    assert other_words("The two red balls are on the left") == ["ball"]
+    assert other_words("蟹在左下角") == ["蟹"]
 
 
 def test_measures_of_likeness():

@@ -2,18 +2,18 @@
 
 Every sentence of the result is a claim that knows which captioners make it. A claim of one captioner alone is marked;
 one that no captioner makes, which only a model can write, is cut. A captioner makes a claim where one of its frames'
-captions holds most of the claim's words and all of its numbers, colours, sides and negations.
+captions holds all numbers, colours, sides and negations of the claim and most of its other words.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from kangaroo.curation.asking import Asker, ModelSettings
 from kangaroo.curation.captioning import RefinedCaptions
 from kangaroo.curation.refining import Flaw, RefineSettings, refine
-from kangaroo.curation.sentences import containment, content_words, join_sentences, split_sentences, telling_words
+from kangaroo.curation.sentences import containment, join_sentences, other_words, split_sentences, telling_words
 from kangaroo.dialogue.conversation import Conversation
 from kangaroo.errors import OptionError
 from kangaroo.playground.vocabulary import Language
@@ -46,7 +46,8 @@ class MergeSettings:
         prompt_en: What it is asked to do, before the captions.
         prompt_zh: The same in Chinese.
         lone: What happens to claims that one of several captioners makes.
-        support: Share of a claim's words that a caption must hold to make the claim too.
+        support: Share of a claim's words, besides numbers, colours, sides and negations, that a caption must hold to
+            make the claim too; of those it must hold all.
         refine: When two claims are one.
     """
 
@@ -181,9 +182,9 @@ def _judged(
 ) -> Merged:
     kept: list[Claim] = []
     dropped: list[Claim] = []
-    refined = refine(text, settings.refine, is_cut_off=is_cut_off)
+    refined, heard = refine(text, settings.refine, is_cut_off=is_cut_off), _heard(captions)
     for sentence in split_sentences(refined.text):
-        claim = _claim(sentence, captions, settings.support)
+        claim = _claim(sentence, heard, settings.support)
         is_lone = len(claim.captioners) == 1 and len(captions) > 1 and settings.lone is Lone.DROP
         (dropped if is_lone or not claim.captioners else kept).append(claim)
     return Merged(
@@ -197,17 +198,28 @@ def _judged(
     )
 
 
-def _claim(sentence: str, captions: Sequence[RefinedCaptions], support: float) -> Claim:
-    words, telling = content_words(sentence), telling_words(sentence)
-    names: list[str] = []
-    times_s: set[float] = set()
-    for one in captions:
-        own_s = [
-            time_s
-            for time_s, text in one.told
-            if containment(words, content_words(text)) >= support and telling <= telling_words(text)
-        ]
-        if own_s:
-            names.append(one.captioner)
-            times_s.update(own_s)
-    return Claim(text=sentence, captioners=tuple(names), times_s=tuple(sorted(times_s)))
+class _Heard(NamedTuple):
+    """A caption of one frame, as claims are compared with it."""
+
+    captioner: str
+    time_s: float
+    words: list[str]
+    telling: frozenset[str]
+
+
+def _heard(captions: Sequence[RefinedCaptions]) -> list[_Heard]:
+    return [
+        _Heard(one.captioner, time_s, other_words(text), telling_words(text))
+        for one in captions
+        for time_s, text in one.told
+    ]
+
+
+def _claim(sentence: str, heard: Sequence[_Heard], support: float) -> Claim:
+    words, telling = other_words(sentence), telling_words(sentence)
+    own = [one for one in heard if telling <= one.telling and (not words or containment(words, one.words) >= support)]
+    return Claim(
+        text=sentence,
+        captioners=tuple(dict.fromkeys(one.captioner for one in own)),
+        times_s=tuple(sorted({one.time_s for one in own})),
+    )

@@ -15,6 +15,7 @@ from kangaroo.curation.sentences import (
     content_words,
     has_end,
     join_sentences,
+    other_words,
     overlap,
     repetition,
     split_sentences,
@@ -163,10 +164,7 @@ def refine(caption: str, settings: RefineSettings = RefineSettings(), *, is_cut_
 
 
 class _Said(NamedTuple):
-    """A sentence, what it tells, and of that the words that no number, colour or side is in.
-
-    These agree already where two sentences are compared, and would make all seem alike.
-    """
+    """A sentence and what it tells. Where two agree in the telling words, the others say whether they repeat."""
 
     text: str
     words: list[str]
@@ -175,9 +173,12 @@ class _Said(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> "_Said":
-        words, telling = content_words(text), telling_words(text)
-        others = [word for word in words if word not in telling and telling.isdisjoint(word)]
-        return cls(text=text, words=words, telling=telling, others=others)
+        return cls(
+            text=text,
+            words=content_words(text),
+            telling=telling_words(text),
+            others=other_words(text) or content_words(text),
+        )
 
 
 def _open(sentence: str) -> tuple[str, str]:

@@ -33,19 +33,25 @@ _SMALL = frozenset(
         "had do does did can could may might will would seem seems image picture photo photograph frame video film clip"
     )
 )
-_SMALL_HAN = re.compile("[的了着在]|图片|照片|图像|画面|视频|影片")
+_SMALL_HAN = re.compile("[的了着]")
+_BETWEEN_HAN = re.compile("在|图片|照片|图像|画面|视频|影片")
 NUMBERS = _listed("zero one two three four five six seven eight nine ten eleven twelve")
-_DIGITS = {word: str(number) for number, word in enumerate(NUMBERS)}
+_SAME = {word: str(number) for number, word in enumerate(NUMBERS)} | {
+    "gray": "grey",
+    "center": "centre",
+    "middle": "centre",
+}
 _NUMBERS_ZH = "零一二三四五六七八九十两"
 COLOURS = _listed("red orange yellow green blue purple violet pink brown black white grey gray gold silver")
 _COLOURS_ZH = "红橙黄绿蓝紫粉棕黑白灰金银"
-_SIDES_EN = _listed("left right top bottom up down front behind inside outside above below")
+_SIDES_EN = _listed("left right top bottom up down front behind inside outside above below centre")
 _SIDES_ZH = "左右上下前后里外"
 NEGATIONS = frozenset(_listed("no not never nobody nothing without 不 没 无"))
 _TELLING_EN = frozenset((*COLOURS, *_SIDES_EN, *NEGATIONS))
 _TELLING_ZH = re.compile(
-    rf"[{_COLOURS_ZH}](?=色)|[{_NUMBERS_ZH}](?=[个只条辆位名次匹张头人秒])|[{_SIDES_ZH}](?=[边方侧面角])|[不没无]"
+    rf"[{_COLOURS_ZH}]色|[{_NUMBERS_ZH}]+[个只条辆位名次匹张头人秒]|正?[{_SIDES_ZH}]+[边方侧面角]|正?中[间央心]|[不没无]"
 )
+_UNTOLD_ZH = re.compile("[色个只条辆位名次匹张头人秒正边方侧面角间央心]")
 
 
 def language_of(text: str) -> Language:
@@ -88,22 +94,27 @@ def content_words(text: str) -> list[str]:
     ['红色', '色球']
     """
     words: list[str] = []
-    for run in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
+    for run in _WORD.findall(_BETWEEN_HAN.sub(" ", unicodedata.normalize("NFKC", text).casefold())):
         if re.match(rf"[{_HAN}]", run):
             han = _SMALL_HAN.sub("", run)
             words += [han[place : place + 2] for place in range(max(1, len(han) - 1)) if han]
         elif run not in _SMALL:
-            words.append(_DIGITS.get(run) or _stem(run))
+            words.append(_SAME.get(run) or _stem(run))
     return words
 
 
 def telling_words(text: str) -> frozenset[str]:
     """Return the numbers, colours, sides and negations of a text: what two sentences may not differ in."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    english = {_DIGITS.get(word, word) for word in re.findall(r"[a-z]+|\d+(?:\.\d+)?", folded)}
-    return frozenset(word for word in english if word in _TELLING_EN or word[0].isdigit()) | frozenset(
-        _TELLING_ZH.findall(folded)
-    )
+    english = {_SAME.get(word, word) for word in re.findall(r"[a-z]+|\d+(?:\.\d+)?", folded)}
+    chinese = {_UNTOLD_ZH.sub("", found) for found in _TELLING_ZH.findall(folded)}
+    return frozenset(word for word in english if word in _TELLING_EN or word[0].isdigit()) | chinese
+
+
+def other_words(text: str) -> list[str]:
+    """Return the content words that are no telling ones: what two sentences are about, if they agree in the telling."""
+    folded = _TELLING_ZH.sub(" ", unicodedata.normalize("NFKC", text).casefold())
+    return [word for word in content_words(folded) if not word[0].isdigit() and word not in _TELLING_STEMS]
 
 
 def _stem(word: str) -> str:
@@ -114,6 +125,9 @@ def _stem(word: str) -> str:
             stem = word[: -len(ending)] + ("y" if ending == "ies" else "")
             return re.sub(r"([bdgmnprt])\1$", r"\1", stem).removesuffix("e")
     return word.removesuffix("e") if len(word) >= 4 else word
+
+
+_TELLING_STEMS = _TELLING_EN | frozenset(map(_stem, _TELLING_EN))
 
 
 def overlap(first: Sequence[str], second: Sequence[str]) -> float:
