@@ -31,7 +31,7 @@ def _least_seconds(command, tries=5):
     return least
 
 
-@pytest.mark.parametrize("part", ["video", "evaluation", "chat.answerer"])
+@pytest.mark.parametrize("part", ["video", "curation", "evaluation", "chat.answerer"])
 def test_a_part_imports_without_torch(part):
     modules = _modules_of(part) or [f"kangaroo.{part}"]
     assert _loaded_after("\n".join(f"import {module}" for module in modules), ("torch",)) == "[]"
