@@ -4,8 +4,8 @@
 
 A film is decoded once. Every frame is taken to 160 x 90 px (nearest pixels) for cuts, blackness and frozen stretches;
 once a second a pair of frames to 320 x 180 for motion; every three seconds a frame to 640 x 360 for writing, faces,
-bars and blur. The bare decode decodes and throws away. Each row is the median of the repeats, in seconds of one core for
-a second of film and as a multiple of the bare decode. Without films three of ten seconds, 1280 x 720 px at 30 a second,
+bars and blur. The bare decode decodes and throws away. Each row is the median of the repeats, in seconds of one core
+a second and as a multiple of the bare decode. Without films three of ten seconds, 1280 x 720 px at 30 a second,
 are drawn.
 """
 

@@ -59,9 +59,9 @@ def test_two_faces_are_two(detector):
 
 def test_playground_films_hold_no_face(detector):
     renderer = Renderer("cpu")
-    for seed in range(6):
+    for seed in range(4):
         film = make_film(seed, duration_s=20.0)
-        times_s = np.arange(1.0, 20, 2.0)
+        times_s = np.arange(1.0, 20, 4.0)
         pixels = renderer.draw(film, times_s, height_px=360, width_px=640).numpy()
         assert measure_faces(detector.find(as_film(pixels))).most_faces == 0
 

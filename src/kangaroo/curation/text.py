@@ -118,8 +118,8 @@ class TextDetector:
         height, width = (_SIDE_MULTIPLE * max(1, round(side * scale / _SIDE_MULTIPLE)) for side in pixels.shape[:2])
         small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
         # the detector was trained on pictures in blue, green, red, from -1 to 1
-        levels = {"scalefactor": 1 / 127.5, "mean": (127.5, 127.5, 127.5), "swapRB": True}
-        blob = cv2.dnn.blobFromImage(np.concatenate([small, _known_line(width)]), **levels)
+        seen = np.concatenate([small, _known_line(width)])
+        blob = cv2.dnn.blobFromImage(seen, scalefactor=1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True)
         return self._session.run(None, {self._input: blob})[0][0, 0, :height]
 
     def _lines(self, certainty: Float32[np.ndarray, "row column"]) -> tuple[Polygon, ...]:
@@ -140,7 +140,7 @@ class TextDetector:
 
 @cache
 def _known_line(width: int) -> UInt8[np.ndarray, "row column 3"]:
-    """Words on white, to be put below a picture: shown one without any writing, the detector takes much of it for one."""
+    """Words on white, to be put below a picture: shown one without any writing, the detector takes it for one."""
     strip = np.full((_SIDE_MULTIPLE, width, 3), 255, np.uint8)
     for left in range(8, width, 220):
         cv2.putText(strip, "this is a line", (left, 23), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (0, 0, 0), 2, cv2.LINE_AA)
