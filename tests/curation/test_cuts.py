@@ -50,7 +50,7 @@ def test_hard_cuts_are_found_to_two_frames():
 @pytest.mark.parametrize("way", ["to black", "to white"])
 def test_fades_are_found_where_they_are(way):
     totals = np.zeros(3, int)
-    for seed in range(8):
+    for seed in range(16):
         rng = np.random.default_rng(100 + seed)
         one, other = (shot(rng, int(rng.integers(60, 90))) for _ in range(2))
         length = int(rng.integers(8, 30))

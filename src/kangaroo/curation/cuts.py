@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float32, Float64, Int
 from kangaroo.curation.changes import Changes
 
 _STEPS_PER_S = 12  # of the grid that gradual changes are looked for on
+_CLOSE_S = 0.3  # the ends of gradual changes are known no better
 _BLOCK = 4096  # grid steps that are compared at once: bounds memory on long films
 
 
@@ -190,7 +191,8 @@ def _through_empty(cuts: list[Cut], changes: Changes, rule: CutRule) -> Iterator
             continue
         first, last = np.searchsorted(changes.times_s, (waiting.end_s, cut.start_s))
         gap = empty[first : last if cut.kind is CutKind.HARD else last + 1]
-        if len(gap) and gap.all():
+        near = empty[slice(*np.searchsorted(changes.times_s, (waiting.end_s - _CLOSE_S, cut.start_s + _CLOSE_S)))]
+        if (len(gap) and gap.all()) or (near.any() and cut.start_s - waiting.end_s <= _CLOSE_S):
             waiting = Cut(kind=CutKind.FADE, start_s=waiting.start_s, end_s=cut.end_s)
         else:
             yield waiting
