@@ -7,7 +7,19 @@ from collections import Counter
 from repository import own_files, source_files
 
 # results, no configs: told whole, through asdict
-_RESULTS = {"KeyFrame", "Record", "Refined", "Removed", "VideoInfo", "Written"}
+_RESULTS = {
+    "Cut",
+    "FaceCover",
+    "KeyFrame",
+    "Motion",
+    "Record",
+    "Refined",
+    "Removed",
+    "Technical",
+    "TextCover",
+    "VideoInfo",
+    "Written",
+}
 _READ_BY_TRANSFORMERS = {"tie_word_embeddings"}
 
 
