@@ -45,7 +45,7 @@ class Server:
         text = httpx2.get(f"{self.root}/metrics", headers=self.headers).text
         return {name: float(value) for name, value in re.findall(r"^(kangaroo_[^ ]+) ([^ ]+)$", text, re.M)}
 
-    def wait_for(self, metric, value, within_s=5.0):
+    def wait_for(self, metric, value, within_s=20.0):
         """Return the seconds until a metric has a value."""
         began_s = time.monotonic()
         while self.metrics().get(metric, 0.0) != value:

@@ -126,15 +126,29 @@ def test_a_key_is_asked_for_everywhere_but_for_the_pulse(locked):
 
 
 def test_sigterm_ends_what_runs_and_refuses_the_rest(locked):
-    stream = first_chunks(locked, max_tokens=300, stream_options={"include_usage": True})
-    with ThreadPoolExecutor(1) as threads:
+    film = upload(locked)
+    assert ask_about(locked, film).usage.completion_tokens == 2
+    (decoder,) = locked.decoders()
+    os.kill(decoder, signal.SIGSTOP)  # so that it runs until it is let go, whatever the machine
+    with ThreadPoolExecutor(2) as threads:
+        runs = threads.submit(ask_about, locked, film, extra_body={"media_io_kwargs": {"video": {"num_frames": 6}}})
+        locked.wait_for("kangaroo_answers_running", 1)
         waiting = threads.submit(locked.post)
         locked.wait_for("kangaroo_requests_waiting", 1)
         locked.process.send_signal(signal.SIGTERM)
         assert waiting.result().status_code == 503
-    chunks = list(stream)
-    assert chunks[-1].usage.completion_tokens == 300
-    assert chunks[-2].choices[0].finish_reason == "length"
+        os.kill(decoder, signal.SIGCONT)
+        assert runs.result().usage.completion_tokens == 2
     assert locked.process.wait(timeout=20) == 0
     with pytest.raises(httpx2.ConnectError):
         locked.post()
+
+
+def test_sigterm_lets_a_stream_under_way_end(endless):
+    with start_server(endless) as running:
+        stream = first_chunks(running, max_tokens=300, stream_options={"include_usage": True})
+        running.process.send_signal(signal.SIGTERM)
+        chunks = list(stream)
+        assert chunks[-1].usage.completion_tokens == 300
+        assert chunks[-2].choices[0].finish_reason == "length"
+        assert running.process.wait(timeout=20) == 0

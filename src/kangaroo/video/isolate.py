@@ -34,7 +34,7 @@ class Limits:
     """What a worker may use.
 
     Attributes:
-        time_s: For one call, its own start included.
+        time_s: For one call. Starting the worker does not count: on a busy machine it takes seconds.
         memory_bytes: Address space, where the system can limit it (not on macOS). Must leave room for the
             interpreter with its libraries, about 1 GiB.
     """
@@ -155,9 +155,11 @@ class Worker:
         process.wait()
 
     def _asked(self, request: bytes) -> Any:
-        if self._process is None or self._owner != os.getpid():  # a fork must not share its parent's pipes
-            self._process, self._owner = _started(self.limits), os.getpid()
+        is_new = self._process is None or self._owner != os.getpid()  # a fork must not share its parent's pipes
+        if is_new:
+            self._process, self._owner = _started(), os.getpid()
         process = self._process
+        assert process is not None, "it was started"
         if self._stopped:  # before there was a process to end
             process.kill()
         assert process.stdin is not None, "it was started with pipes"
@@ -170,8 +172,13 @@ class Worker:
 
         timer = threading.Timer(self.limits.time_s, give_up)
         timer.daemon = True
-        timer.start()
         try:
+            if is_new:
+                # the paths first, on their own: with them the worker can import what a request refers to
+                process.stdin.write(pickle.dumps((sys.path, self.limits.memory_bytes)))
+                process.stdin.flush()
+                pickle.load(process.stdout)  # it is ready
+            timer.start()
             process.stdin.write(request)
             process.stdin.flush()
             answer = pickle.load(process.stdout)
@@ -282,14 +289,10 @@ class _Gone:
         return f"crashed the decoder ({how})"
 
 
-def _started(limits: Limits) -> "subprocess.Popen[bytes]":
+def _started() -> "subprocess.Popen[bytes]":
     program = "import pickle, sys; p = pickle.load(sys.stdin.buffer); sys.path[:] = p[0]; "
     program += "from kangaroo.video.isolate import serve; serve(p[1])"
-    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdin is not None, "it was started with pipes"
-    # the paths first, on their own: with them the worker can import what a request refers to
-    process.stdin.write(pickle.dumps((sys.path, limits.memory_bytes)))
-    return process
+    return subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def serve(memory_bytes: int) -> None:
@@ -305,6 +308,8 @@ def serve(memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with contextlib.suppress(ValueError, OSError):  # macOS refuses
             resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    pickle.dump(None, answers)
+    answers.flush()  # ready
     while True:
         try:
             function, arguments, options = pickle.load(sys.stdin.buffer)
