@@ -10,7 +10,7 @@ from repository import SOURCE, source_files
 HEAVY = ("torch", "transformers", "tokenizers", "numpy", "av", "huggingface_hub", "openai", "jaxtyping", "einops")
 HELP = "from kangaroo.cli import run; run(['--help'])"
 WITHOUT_TORCH = (
-    *("video", "evaluation", "dialogue.conversation", "dialogue.films"),
+    *("video", "curation", "evaluation", "dialogue.conversation", "dialogue.films"),
     *("chat.answerer", "chat.session", "chat.terminal", "chat.transcript", "chat.remote", "chat.load"),
 )
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import subprocess
 import sys
 import time
 
@@ -98,3 +99,22 @@ def test_impossible_limits_are_refused():
         Limits(time_s=0.0)
     with pytest.raises(OptionError, match="5 bytes"):
         Limits(memory_bytes=5)
+
+
+def test_a_worker_does_not_outlive_whoever_started_it(tmp_path):
+    program = (
+        "import os, time; from kangaroo.video.isolate import Limits, Worker\n"
+        "worker = Worker(Limits()); print(worker.call(os.getpid, name='x'), flush=True)\n"
+        "worker.call(time.sleep, 600, name='x')"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    worker = int(process.stdout.readline())
+    process.kill()
+    process.communicate()
+    for _ in range(100):
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail("the worker still sleeps")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kangaroo.cli.curating import curate
 from kangaroo.cli.examining import evaluate
 from kangaroo.cli.network import serve, ui, vllm
 from kangaroo.cli.options import (
@@ -38,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(evaluate, name="evaluate")
+app.add_typer(curate, name="curate")
 
 
 @app.command()

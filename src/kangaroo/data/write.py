@@ -23,7 +23,7 @@ def write_jsonl(records: Iterable[Record], path: Path) -> int:
         DataError: A medium is missing, an id is used twice, or a record is too large to be read again.
     """
     count = 0
-    with _whole(path) as unfinished, unfinished.open("wb") as file:
+    with whole(path) as unfinished, unfinished.open("wb") as file:
         for record in _checked(records, path.parent):
             file.write(_line(record) + b"\n")
             count += 1
@@ -52,7 +52,7 @@ def write_shards(records: Iterable[Record], folder: Path, *, media: Path, shard_
     sample = next(samples, None)
     while sample is not None:
         paths.append(folder / f"{len(paths):05}.tar")
-        with _whole(paths[-1]) as unfinished, tarfile.open(unfinished, "w", format=tarfile.PAX_FORMAT) as shard:
+        with whole(paths[-1]) as unfinished, tarfile.open(unfinished, "w", format=tarfile.PAX_FORMAT) as shard:
             while sample is not None and shard.offset < shard_bytes:
                 _add_sample(shard, *sample, media=media)
                 sample = next(samples, None)
@@ -105,7 +105,7 @@ def _line(record: Record) -> bytes:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def whole(path: Path) -> Iterator[Path]:
     """Lend a path beside the wanted one, which takes its name only when all is written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -220,7 +221,8 @@ def _started() -> "subprocess.Popen[bytes]":
 
 
 def serve(memory_bytes: int) -> None:
-    """Be the worker: answer requests until the pipe closes."""
+    """Be the worker: answer requests until the pipe closes, or whoever started it is gone."""
+    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not mix with the answers
     for ending in (signal.SIGINT, signal.SIGTERM):
@@ -246,3 +248,10 @@ def serve(memory_bytes: int) -> None:
             answer = _Gone(code=0)
         pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
         answers.flush()
+
+
+def _leave_with(parent: int) -> None:
+    """End this process when its parent was killed: nobody is left to stop a film that hangs."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
