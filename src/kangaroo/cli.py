@@ -3,20 +3,18 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kangaroo.cli_evaluate import evaluate
+from kangaroo.cli_models import DeviceOption, EndpointOption, ModelOption, answerer_of, local_answerer
 from kangaroo.errors import KangarooError, OptionError
 
 if TYPE_CHECKING:
-    from kangaroo.chat.local import LocalAnswerer
-    from kangaroo.chat.remote import RemoteAnswerer
-    from kangaroo.evaluation.asking import Pace
     from kangaroo.video.sampler import FrameSampler
     from kangaroo.video.source import VideoSource
 
@@ -28,18 +26,10 @@ app = typer.Typer(
 )
 
 VideoArgument = Annotated[str, typer.Argument(help="A file, an http(s) URL, an image, or a folder of frames.")]
-ModelOption = Annotated[
-    str | None,
-    typer.Option(help="joey (the default), a folder, or a hub id; with --endpoint, the server's name for it."),
-]
-EndpointOption = Annotated[str | None, typer.Option(help="URL of an OpenAI-compatible server to ask instead.")]
-DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; by default the GPU if there is one.")]
 FpsOption = Annotated[float | None, typer.Option(help="Frames a second.")]
 FramesOption = Annotated[int | None, typer.Option(help="An exact number of frames instead.")]
 StartOption = Annotated[float | None, typer.Option(help="Second of the film to begin at.")]
 EndOption = Annotated[float | None, typer.Option(help="Second of the film to stop at.")]
-BatchOption = Annotated[int | None, typer.Option(help="Questions asked at once; 64 on a GPU, else 1, each timed.")]
-WorkersOption = Annotated[int | None, typer.Option(help="Processes that draw films ahead; the cores but two.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -76,7 +66,7 @@ def chat(
     source = VideoSource(video)
     # what is wrong with the film or its options is said before the seconds that loading a model takes
     _check(source, FrameSampler().with_options(fps=fps, num_frames=frames, start_s=start, end_s=end))
-    answerer = _answerer(model, endpoint, device)
+    answerer = answerer_of(model, endpoint, device)
     session = answerer.chat(
         source, fps=fps, num_frames=frames, start_s=start, end_s=end, subtitles=subtitles, sampling=sampling
     )
@@ -225,7 +215,7 @@ def serve(
         num_waiting=waiting,
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    answerer = _local(model, device)
+    answerer = local_answerer(model, device)
     run_server(answerer, settings, ready=lambda url: tell(f"{answerer.name} answers at {url}; Ctrl-C stops"))
 
 
@@ -249,6 +239,8 @@ def ui(
     launch(model=model, endpoint=endpoint, device=device, host=host, port=port)
 
 
+app.add_typer(evaluate, name="evaluate")
+
 playground = typer.Typer(help="Films whose content is known.", no_args_is_help=True)
 app.add_typer(playground, name="playground")
 
@@ -265,54 +257,6 @@ def draw(
 
     for path in draw_film(make_film(seed, duration_s=seconds), out):
         typer.echo(path)
-
-
-evaluate = typer.Typer(help="Measure what a model can do.", no_args_is_help=True)
-app.add_typer(evaluate, name="evaluate")
-
-
-@evaluate.command("playground")
-def evaluate_playground(
-    out: Annotated[Path, typer.Option(help="Where answers and reports go; a run that was cut off goes on.")],
-    model: ModelOption = None,
-    endpoint: EndpointOption = None,
-    questions: Annotated[int, typer.Option(help="Lettered questions, a multiple of 20.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Another seed gives other films.")] = 0,
-    parts: Annotated[str, typer.Option(help="Ways of asking, with commas.")] = "lettered,no_film,open,yes_no,describe",
-    films: Annotated[Path | None, typer.Option(help="Where drawn films are kept; OUT/films by default.")] = None,
-    style: Annotated[str, typer.Option(help="Who drew the sprites: fluent, or noto, never trained on.")] = "fluent",
-    draw: Annotated[str, typer.Option(help="whole films, or only the frames seen: a tenth of the work.")] = "whole",
-    batch: BatchOption = None,
-    workers: WorkersOption = None,
-    device: DeviceOption = None,
-) -> None:
-    """Ask a model about drawn films whose content is known."""
-    from kangaroo.evaluation import run
-    from kangaroo.evaluation.films import Drawing
-    from kangaroo.evaluation.playground import Part
-    from kangaroo.playground.vocabulary import Style
-
-    for name, value, known in (("style", style, Style), ("draw", draw, Drawing)):
-        if value not in list(known):
-            raise OptionError(f"--{name} is {value!r}; choose one of {', '.join(known)}")
-    names = [name.strip() for name in parts.split(",")]
-    if unknown := [name for name in names if name not in list(Part)]:
-        raise OptionError(f"no part is called {unknown[0]!r}; choose among {', '.join(Part)}")
-    answerer = _answerer(model, endpoint, device)
-    with _answering() as progress:
-        report = run.evaluate_playground(
-            answerer,
-            out,
-            num_questions=questions,
-            seed=seed,
-            parts=[Part(name) for name in names],
-            films=films,
-            style=Style(style),
-            drawing=Drawing(draw),
-            pace=_pace(answerer, batch, workers),
-            progress=progress,
-        )
-    typer.echo(report.markdown())
 
 
 def main() -> None:
@@ -358,68 +302,6 @@ def _print_json(values: dict[str, Any]) -> None:
 
 def _rounded(times_s: Sequence[float]) -> list[float]:
     return [round(time_s, 6) for time_s in times_s]
-
-
-@evaluate.command("needle")
-def evaluate_needle(
-    out: Annotated[Path, typer.Option(help="Where answers and reports go; a run that was cut off goes on.")],
-    model: ModelOption = None,
-    endpoint: EndpointOption = None,
-    per_cell: Annotated[int, typer.Option(help="Films for each of the 30 cells, asked eight questions each.")] = 5,
-    seed: Annotated[int, typer.Option(help="Another seed gives other films.")] = 0,
-    batch: BatchOption = None,
-    workers: WorkersOption = None,
-    device: DeviceOption = None,
-) -> None:
-    """Ask for one odd scene hidden in films of 16 to 160 frames."""
-    from kangaroo.evaluation import needle_report
-
-    answerer = _answerer(model, endpoint, device)
-    pace = _pace(answerer, batch, workers)
-    with _answering() as progress:
-        report = needle_report.evaluate_needle(
-            answerer, out, per_cell=per_cell, seed=seed, pace=pace, progress=progress
-        )
-    typer.echo(report.markdown())
-
-
-@contextmanager
-def _answering() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar that counts answers while the block runs."""
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    with Progress(*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()) as bar:
-        task = bar.add_task("answering", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _pace(answerer: "LocalAnswerer | RemoteAnswerer", batch: int | None, workers: int | None) -> "Pace":
-    """Return the pace asked for; by default many questions at once on a GPU, and films drawn by all cores but two."""
-    from kangaroo.evaluation.asking import Pace
-    from kangaroo.evaluation.machine import num_cores
-
-    model = getattr(answerer, "model", None)
-    on_gpu = getattr(getattr(model, "device", None), "type", None) == "cuda"
-    return Pace(
-        batch=(64 if on_gpu else 1) if batch is None else batch,
-        workers=max(0, num_cores() - 2) if workers is None else workers,
-    )
-
-
-def _answerer(model: str | None, endpoint: str | None, device: str | None) -> "LocalAnswerer | RemoteAnswerer":
-    if endpoint is not None:
-        from kangaroo.chat.remote import RemoteAnswerer
-
-        return RemoteAnswerer(endpoint, model)
-    return _local(model, device)
-
-
-def _local(model: str | None, device: str | None) -> "LocalAnswerer":
-    # transformers reads this once, when it is imported; its warnings are for programmers
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    from kangaroo.chat.load import JOEY, load
-
-    return load(model or JOEY, device=device)
 
 
 def _check_place(endpoint: str | None, device: str | None) -> None:

@@ -8,6 +8,7 @@ from kangaroo.dialogue.conversation import Conversation
 from kangaroo.errors import OptionError
 from kangaroo.evaluation.films import Films
 from kangaroo.evaluation.playground import Playground
+from kangaroo.video.sampler import FrameSampler
 
 
 class Scripted:
@@ -20,8 +21,10 @@ class Scripted:
 
     def answer(self, conversation: Conversation, sampling: Sampling = Sampling()) -> Answer:
         self.asked += 1
-        (turn,) = conversation.turns
+        turn = conversation.turns[-1]
         films = [video.source.open() for video in conversation.videos]
+        for video, film in zip(conversation.videos, films, strict=True):
+            (video.sampler or FrameSampler()).clip_s(film.duration_s)  # refuses a clip that the film does not have
         names = [str(video.source.value).rsplit("/", 1)[-1] for video in conversation.videos]
         text = self.reply(turn.text, names[0] if names else None)
         return Answer(

@@ -1,0 +1,176 @@
+"""A benchmark as a value: its questions, how they are put, when an answer is right, how scores become one.
+
+Imports without torch.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from kangaroo.errors import OptionError
+from kangaroo.evaluation.dataset import Dataset
+
+
+class Rules(StrEnum):
+    """Whose conventions a prompt and a score follow.
+
+    STRICT is ours: nothing is guessed and nothing dropped; what cannot be read is wrong and counted apart. The others
+    do as those harnesses do, traps included, so that a figure can be set beside one that they gave.
+    """
+
+    STRICT = "strict"
+    LMMS_EVAL = "lmms-eval"
+    VLMEVALKIT = "vlmevalkit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One record of a data set.
+
+    Attributes:
+        id: Names it within the benchmark.
+        film: Its film's path or name in the data set; questions about one film go together.
+        question: What is asked, in the data set's words.
+        options: The options without their letters, A first; none where the answer is free.
+        answer: A letter where there are options, else the words; None where the authors keep it.
+        groups: What it is counted under: pairs such as ("duration", "short"); one name may come more than once.
+        task: The way of asking, where a benchmark has several.
+        start_s: Start of the clip in its film, None for the film's start.
+        end_s: End of that clip.
+        folder_fps: Pictures a second where the film is a folder of pictures.
+        subtitles: Its subtitles' path in the data set, empty for none.
+        fault: Why it cannot be asked, empty where it can.
+    """
+
+    id: str
+    film: str
+    question: str
+    options: tuple[str, ...] = ()
+    answer: str | None = None
+    groups: tuple[tuple[str, str], ...] = ()
+    task: str = ""
+    start_s: float | None = None
+    end_s: float | None = None
+    folder_fps: float = 1.0
+    subtitles: str = ""
+    fault: str = ""
+
+    @property
+    def letters(self) -> str:
+        """One letter for each option."""
+        return "".join(chr(ord("A") + place) for place in range(len(self.options)))
+
+
+class Outcome(StrEnum):
+    """What became of an answer."""
+
+    READ = "read"
+    UNREAD = "unread"
+    """It could not be read and is wrong."""
+    GUESSED = "guessed"
+    """It could not be read; the rules pick at random, and it scores what that is worth on average."""
+    DROPPED = "dropped"
+    """The rules leave it out of the score."""
+    UNJUDGED = "unjudged"
+    """Only a judge could tell, and there is none."""
+    HIDDEN = "hidden"
+    """The right answer is not published."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What an answer was read as and what it is worth, 0 to 1; a score of None is not part of any mean."""
+
+    outcome: Outcome
+    parsed: str | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """The words that go with a film."""
+
+    text: str
+    system: str = ""
+    max_new_tokens: int = 64
+
+
+_MALFORMED = (KeyError, TypeError, AttributeError, IndexError, ValueError)
+Row = Mapping[str, Any]
+Records = Callable[[Dataset], Iterable[Row]]
+Ask = Callable[[Question, str, Rules], Prompt]
+Judge = Callable[[Question, str, Rules], Verdict]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """What is measured.
+
+    Attributes:
+        name: What a person types.
+        title: What a report calls it.
+        source: Where the data come from.
+        records: Yields the records of a data set as its authors publish it.
+        question: Turns a record into a question.
+        prompt: Puts a question: it, what is spoken in its film (empty mostly) and whose rules.
+        judge: Reads an answer.
+        mean_over: The groups whose mean is the score under given rules; rules not named take every question alike.
+        submission: Turns questions and the letters read into what the authors' server takes, where labels are hidden.
+    """
+
+    name: str
+    title: str
+    source: str
+    records: Records
+    question: Callable[[Row], Question]
+    prompt: Ask
+    judge: Judge
+    mean_over: Mapping[Rules, str] = field(default_factory=dict)
+    submission: Callable[[Iterable[tuple[Question, str | None]]], Any] | None = None
+
+
+def questions_of(benchmark: Benchmark, data: Dataset) -> list[Question]:
+    """Return the questions in their order; a record that cannot be asked keeps its place and says why.
+
+    Raises:
+        OptionError: A file of the data set is missing or damaged, or none of its records can be read.
+    """
+    try:
+        questions = list(_read(benchmark, data))
+    except OptionError:
+        raise
+    except _MALFORMED as error:
+        raise OptionError(
+            f"{data.root} is not laid out as {benchmark.source} is ({type(error).__name__}: {error})"
+        ) from None
+    if all(question.fault for question in questions):
+        first = questions[0].fault if questions else "there is none"
+        raise OptionError(f"{data.root} is not laid out as {benchmark.source} is: no record can be asked ({first})")
+    return questions
+
+
+def _read(benchmark: Benchmark, data: Dataset) -> Iterator[Question]:
+    seen: dict[str, int] = {}
+    for place, row in enumerate(benchmark.records(data)):
+        try:
+            question = benchmark.question(row)
+            fault = _fault(question)
+        except _MALFORMED as error:
+            question = Question(id=f"record {place}", film="", question="")
+            fault = f"the record is malformed ({type(error).__name__}: {error})"
+        number = seen[question.id] = seen.get(question.id, 0) + 1
+        if number > 1:
+            question = replace(question, id=f"{question.id}#{number}")
+            fault = f"{number - 1} before it have its id"
+        yield replace(question, fault=fault)
+
+
+def _fault(question: Question) -> str:
+    if not question.question.strip():
+        return "nothing is asked"
+    if len(question.options) == 1 or len(question.options) > 26:
+        return f"it has {len(question.options)} options"
+    if question.options and question.answer is not None and question.answer not in tuple(question.letters):
+        return f"its answer {question.answer!r:.40} is not among {question.letters}"
+    return ""

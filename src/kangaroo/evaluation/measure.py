@@ -1,0 +1,173 @@
+"""Ask an `Answerer` a benchmark's questions and report; a question that fails does not end the run.
+
+Imports without torch.
+"""
+
+import hashlib
+import logging
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from kangaroo.chat.answerer import Answerer
+from kangaroo.dialogue.conversation import Conversation, Role, Text, Turn, Video
+from kangaroo.errors import OptionError
+from kangaroo.evaluation.asking import Asked, OnFailure, Pace, Reply, sampler_of
+from kangaroo.evaluation.benchmark import Benchmark, Question, Rules, questions_of
+from kangaroo.evaluation.dataset import Dataset
+from kangaroo.evaluation.machine import describe_machine
+from kangaroo.evaluation.result_report import BenchmarkReport, pictures_of
+from kangaroo.evaluation.results import judge_all, judge_line
+from kangaroo.evaluation.runner import Line, examine
+from kangaroo.evaluation.runs import report_on, write_questions
+from kangaroo.evaluation.score import wilson
+from kangaroo.evaluation.spoken import spoken_in
+from kangaroo.video.sampler import FrameSampler
+from kangaroo.video.source import VideoSource
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_S = 1e6
+Watch = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """The part of a benchmark that one of several machines asks: `number` of `of`, films whole.
+
+    Raises:
+        OptionError: There is no such part.
+    """
+
+    number: int = 1
+    of: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.of:
+            raise OptionError(f"shard {self.number}/{self.of} does not exist; give 1/{self.of} to {self.of}/{self.of}")
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Read `2/8`."""
+        number, _, of = text.partition("/")
+        if not (number.isdecimal() and of.isdecimal()):
+            raise OptionError(f"shard {text!r} is not of the form 2/8")
+        return cls(number=int(number), of=int(of))
+
+    def holds(self, question: Question) -> bool:
+        """Whether a question is asked here."""
+        return zlib.crc32(question.film.encode()) % self.of == self.number - 1
+
+
+def evaluate_benchmark(
+    answerer: Answerer,
+    benchmark: Benchmark,
+    data: Path,
+    out: Path,
+    *,
+    rules: Rules = Rules.STRICT,
+    limit: int | None = None,
+    shard: Shard = Shard(),
+    pace: Pace = Pace(),
+    watch: Watch | None = None,
+) -> BenchmarkReport:
+    """Ask what was not answered before, and write the report into `out`. A question that fails does not end the run.
+
+    >>> evaluate_benchmark(kangaroo.load("joey"), MVBENCH, Path("MVBench"), Path("runs/mvbench"))
+
+    Args:
+        answerer: Who answers, greedily.
+        benchmark: What is asked.
+        data: The data set as its authors publish it.
+        out: Where answers and reports go.
+        rules: Whose prompts and scores.
+        limit: Only the first so many questions.
+        shard: Which part of them.
+        pace: How many are asked at once.
+        watch: Called with the numbers of questions done and to do, and the score so far in words.
+
+    Raises:
+        OptionError: The data set is not there, or `out` holds another run.
+    """
+    if limit is not None and limit < 1:
+        raise OptionError(f"limit is {limit}; give 1 question or more")
+    shelf = Dataset(data, source=benchmark.source, unpacked=out / "unpacked")
+    every = questions_of(benchmark, shelf)[:limit]
+    questions = [one for one in every if shard.holds(one)]
+    _tell_missing(questions, shelf)
+    tally = _Tally(benchmark, {one.id: one for one in questions}, rules)
+    about = {"benchmark": benchmark.name, "rules": rules, "shard": asdict(shard), "questions": _digest(every)}
+    sampler = sampler_of(answerer) or FrameSampler()
+    out.mkdir(parents=True, exist_ok=True)
+    run = examine(
+        answerer,
+        out,
+        [_asked(benchmark, one, shelf, sampler, rules) for one in questions if not one.fault],
+        about=about,
+        pace=pace,
+        before=lambda _: write_questions(out, every, questions),
+        keep=tally.keep,
+        on_failure=OnFailure.GO_ON,
+        progress=None if watch is None else lambda done, total: watch(done, total, str(tally)),
+    )
+    lines = {line["id"]: line for line in run.lines}
+    judged = judge_all(benchmark, questions, lines, rules)
+    pictures = pictures_of(judged, shelf)
+    return report_on(
+        benchmark, out, run.about, judged, rules, asking={**run.speed, "machine": describe_machine()}, pictures=pictures
+    )
+
+
+class _Tally:
+    """The score so far, in words."""
+
+    def __init__(self, benchmark: Benchmark, questions: dict[str, Question], rules: Rules) -> None:
+        self._benchmark, self._questions, self._rules = benchmark, questions, rules
+        self._right, self._number, self._failed = 0.0, 0, 0
+
+    def keep(self, reply: Reply) -> Line:
+        line = asdict(reply)
+        one = judge_line(self._benchmark, self._questions[reply.id], line, self._rules)
+        self._failed += reply.failure is not None
+        if one.score is not None:
+            self._right, self._number = self._right + one.score, self._number + 1
+        return line
+
+    def __str__(self) -> str:
+        failed = f", {self._failed} failed" if self._failed else ""
+        if not self._number:
+            return f"no score yet{failed}"
+        low, high = wilson(round(self._right), self._number)
+        return f"{100 * self._right / self._number:.1f} % ({100 * low:.0f} to {100 * high:.0f}){failed}"
+
+
+def _asked(benchmark: Benchmark, question: Question, data: Dataset, sampler: FrameSampler, rules: Rules) -> Asked:
+    def conversation() -> Conversation:
+        source = VideoSource(data.file(question.film), folder_fps=question.folder_fps, label=question.film)
+        prompt = benchmark.prompt(question, spoken_in(question, source, data, rules), rules)
+        system = (Turn(Role.SYSTEM, (Text(prompt.system),)),) if prompt.system else ()
+        is_clip = question.start_s is not None or question.end_s is not None
+        clip = sampler.with_options(start_s=question.start_s, end_s=question.end_s) if is_clip else None
+        return Conversation(system).ask(prompt.text, Video(source, clip))
+
+    return Asked(
+        id=question.id,
+        film=(question.film, question.start_s, question.end_s),
+        conversation=conversation,
+        max_new_tokens=benchmark.prompt(question, "", rules).max_new_tokens,
+        num_frames=len(sampler.wanted_times(_LONGEST_S)),  # at most: no film is opened before its turn
+    )
+
+
+def _digest(questions: Sequence[Question]) -> str:
+    return hashlib.sha256(repr(questions).encode()).hexdigest()
+
+
+def _tell_missing(questions: Sequence[Question], data: Dataset) -> None:
+    films = list(dict.fromkeys(one.film for one in questions if not one.fault))
+    if missing := [film for film in films if not data.has(film)]:
+        first = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        logger.warning(
+            "%d of %d films are missing (%s); they come from %s", len(missing), len(films), first, data.source
+        )
