@@ -1,13 +1,17 @@
 """One suite over all benchmarks, on data sets in their authors' own layout, odd records included."""
 
 import json
+import threading
+import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from answerers import Scripted
-from layouts import ODD, write
+from layouts import ODD, copied, write
 
 from kangaroo import cli
+from kangaroo.chat.remote import RemoteAnswerer
 from kangaroo.cli_evaluate import _BENCHMARKS
 from kangaroo.errors import EndpointError, OptionError
 from kangaroo.evaluation.asking import Pace
@@ -16,6 +20,7 @@ from kangaroo.evaluation.dataset import Dataset
 from kangaroo.evaluation.measure import Shard, evaluate_benchmark
 from kangaroo.evaluation.runs import compare, merge, rescore
 from kangaroo.evaluation.table import BENCHMARKS
+from kangaroo.video.sampler import FrameSampler
 
 ALL = pytest.mark.parametrize("name", BENCHMARKS)
 HIDDEN = {name for name, one in BENCHMARKS.items() if one.submission is not None}
@@ -292,8 +297,8 @@ def test_the_rules_differ_where_they_are_known_to(published, tmp_path):
     assert empty[Rules.STRICT]["number"] == 20
     assert (empty[Rules.LMMS_EVAL]["number"], empty[Rules.LMMS_EVAL]["outcomes"]["dropped"]) == (0, 20)
     article = scores("video-mme", "A man, so the best option is B")
-    assert article[Rules.STRICT]["given"] == article[Rules.LMMS_EVAL]["given"] == {"B": 6}
-    assert article[Rules.VLMEVALKIT]["given"] == {"A": 6}
+    assert article[Rules.STRICT]["given"] == {"B": 6}
+    assert article[Rules.LMMS_EVAL]["given"] == article[Rules.VLMEVALKIT]["given"] == {"A": 6}
 
 
 def test_a_record_leads_to_no_file_outside_and_a_malformed_one_is_told(short_film, tmp_path):
@@ -344,11 +349,51 @@ def test_the_command_line_knows_every_benchmark():
     assert set(Outcome) == {"read", "unread", "guessed", "dropped", "unjudged", "hidden"}
 
 
+class Moody(BaseHTTPRequestHandler):
+    """Refuses, breaks off, keeps silent and answers by turns of the question."""
+
+    def log_message(self, *_args):
+        pass
+
+    def do_POST(self):
+        asked = self.rfile.read(int(self.headers["content-length"])).decode()
+        mood = next(place for place in range(4) if f"plotQA {place}:" in asked)
+        if mood == 1:
+            time.sleep(1.5)
+        self.send_response(429 if mood == 0 else 200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("connection", "close")
+        self.end_headers()
+        chunk = {"choices": [{"index": 0, "delta": {"content": "(C)"}, "finish_reason": "stop"}]}
+        self.wfile.write(b"<html>\n\n" if mood == 2 else f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n".encode())
+
+
+def test_an_endpoint_that_refuses_breaks_off_or_keeps_silent_does_not_end_the_run(short_film, tmp_path):
+    root = write("mlvu", tmp_path / "data", short_film)
+    for number in (2, 3):  # here all films are whole
+        copied(short_film, root / "MLVU" / "video" / "1_plotQA" / f"plotQA_{number}.mp4")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Moody)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/v1"
+        answerer = RemoteAnswerer(url, "moody", timeout_s=0.5, frame_sampler=FrameSampler(num_frames=2))
+        values = run(answerer, "mlvu", root, tmp_path / "out", limit=4)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert values["failures"]["model"]["number"] == 3
+    said = " ".join(one["why"] for one in values["failures"]["model"]["first"])
+    assert all(words in said for words in ("too busy", "in time", "no chat completion"))
+    assert (values["number"], values["score"]) == (4, 0)
+    assert values["given"] == {"C": 1}
+
+
+@pytest.mark.slow
 def test_a_model_of_the_house_is_measured_from_the_command_line(published, tmp_path, capsys):
     data, out = str(published["longvideobench"]), str(tmp_path / "out")
-    command = ["evaluate", "longvideobench", "--data", data, "--out", out, "--limit", "2", "--device", "cpu"]
+    command = ["evaluate", "longvideobench", "--data", data, "--out", out, "--limit", "1", "--device", "cpu"]
     assert cli.run(command) == 0
-    assert "2 of 2 questions" in capsys.readouterr().out
+    assert "1 of 1 questions" in capsys.readouterr().out
     assert cli.run(["evaluate", "score", out, "--rules", "vlmevalkit"]) == 0
     assert cli.run(["evaluate", "compare", out, out]) == 0
     assert "difference +0.0 points" in capsys.readouterr().out
