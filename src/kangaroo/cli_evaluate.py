@@ -222,7 +222,7 @@ def compare(
     names = [f"{model} ({folder})" for model, folder in zip(found["models"], (first, second), strict=True)]
     typer.echo(
         f"{found['benchmark']}, rules {found['rules']}, {found['number']:,} questions that both answered "
-        f"({found['only_in_one']:,} that one did)\n"
+        f"({found['only_in_one']:,} that one did), all alike\n"
         f"{names[0]}: {100 * before:.1f} %, alone right {found['only_first_right']:,} times\n"
         f"{names[1]}: {100 * after:.1f} %, alone right {found['only_second_right']:,} times\n"
         f"difference {100 * found['difference']:+.1f} points (95 % over films: {100 * low:+.1f} to {100 * high:+.1f})"

@@ -19,7 +19,7 @@ ODD = {
     "mvbench": 3,
     "egoschema": 1,
     "egoschema-full": 1,
-    "tempcompass": 1,
+    "tempcompass": 2,
     "mlvu": 2,
     "longvideobench": 1,
     "longvideobench-test": 1,
@@ -175,6 +175,7 @@ def tempcompass(root: Path, film: Path) -> None:
     matching = rows(
         lambda n: {"question": "\n".join([f"Which one captures {n}?", *captions]), "answer": captions[n % 2]}
     )
+    choice.insert(0, {"video_id": "100", "dim": "speed", "question": None, "answer": "A. fast"})
     captioning = rows(
         lambda n: {
             "question": f"Generate a caption of {n}.",

@@ -166,6 +166,17 @@ def _read(benchmark: Benchmark, data: Dataset) -> Iterator[Question]:
         yield replace(question, fault=fault)
 
 
+def words(value: Any) -> str:
+    """Return what a record holds as text.
+
+    Raises:
+        TypeError: It is neither text nor a number, such as a field left empty.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TypeError(f"expected words, found {value!r:.60}")
+    return str(value)
+
+
 def _fault(question: Question) -> str:
     if not question.question.strip():
         return "nothing is asked"

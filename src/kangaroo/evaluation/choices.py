@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from kangaroo.evaluation.benchmark import Judge, Outcome, Prompt, Question, Rules, Verdict
+from kangaroo.evaluation.benchmark import Judge, Outcome, Prompt, Question, Rules, Verdict, words
 from kangaroo.evaluation.harnesses import vlmevalkit_letter
 from kangaroo.evaluation.parse import parse_letter
 
@@ -28,11 +28,11 @@ def own_prompt(question: Question, spoken: str = "") -> Prompt:
 
 def unlettered(options: list[str]) -> tuple[str, ...]:
     """Return options without the letters that a data set writes before them (`A. red`, `(A) red`)."""
-    words = []
+    bare = []
     for place, option in enumerate(options):
         letter = chr(ord("A") + place)
-        words.append(re.sub(rf"^\s*(?:\({letter}\)|{letter}[.):])\s*", "", str(option)))
-    return tuple(words)
+        bare.append(re.sub(rf"^\s*(?:\({letter}\)|{letter}[.):])\s*", "", words(option)))
+    return tuple(bare)
 
 
 def split_options(text: str) -> tuple[str, tuple[str, ...]]:
@@ -53,12 +53,9 @@ def split_options(text: str) -> tuple[str, tuple[str, ...]]:
     return "\n".join(question).strip(), tuple(options)
 
 
-def letter_of(answer: object, options: tuple[str, ...]) -> str | None:
+def letter_of(answer: str, options: tuple[str, ...]) -> str:
     """Return the letter of an answer that a data set gives in words; the words themselves where no option has them."""
-    if answer is None:
-        return None
-    words = str(answer)
-    return chr(ord("A") + options.index(words)) if words in options else words
+    return chr(ord("A") + options.index(answer)) if answer in options else answer
 
 
 def choice(read: Callable[[str, Question], str | None], *, failing: Outcome = Outcome.UNREAD) -> Judge:

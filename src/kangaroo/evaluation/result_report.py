@@ -129,7 +129,7 @@ class BenchmarkReport:
             counts: list[Sequence[str]] = [
                 (key, str(given.get(key, 0)), str(right.get(key, 0))) for key in sorted({*given, *right})
             ]
-            tables.append(("Letters", ("letter", "given", "right"), counts))
+            tables.append(("Answers", ("answer", "given", "right"), counts))
         first = [one for blame in self.values["failures"].values() for one in blame["first"]]
         if first:
             rows = [(one["id"], one["film"], one["why"]) for one in first]

@@ -83,7 +83,9 @@ def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules) -> dic
             for blame, own in failures.items()
         },
         "given": _counted(one.parsed for one in verdicts if one.outcome in (Outcome.READ, Outcome.HIDDEN)),
-        "right": _counted(one.question.answer for one in judged if one.question.options and one.verdict),
+        "right": _counted(
+            one.question.answer for one in judged if one.verdict and one.verdict.outcome is not Outcome.UNJUDGED
+        ),
         "groups": groups,
     }
 

@@ -6,6 +6,7 @@ asked and who answers, and a run that differs is refused.
 
 import json
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -94,6 +95,7 @@ def examine(
         if pace.batch > 1
         else one_by_one(answerer, left, on_failure)
     )
+    _mend(out / ANSWERS)
     with (out / ANSWERS).open("a", encoding="utf-8") as file:
         for reply in replies:
             line = keep(reply)
@@ -107,18 +109,14 @@ def examine(
 
 
 def read_answers(path: Path) -> list[Line]:
-    """Return what was kept; of a question asked twice only the later line.
-
-    A last line that was cut off is dropped from the file: that question is asked again.
+    """Return what was kept; of a question asked twice only the later line. A last line that was cut off is left out.
 
     Raises:
         OptionError: A line is damaged.
     """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    if lines[-1]:
-        path.write_text("".join(f"{line}\n" for line in lines[:-1]), encoding="utf-8")
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")  # a cut may go through a character
     wanted = {field.name for field in fields(Reply)}
     kept = {}
     for number, text in enumerate(lines[:-1], start=1):
@@ -130,6 +128,14 @@ def read_answers(path: Path) -> list[Line]:
             raise OptionError(f"{path}: line {number} is damaged; delete that line, or give another folder")
         kept[line["id"]] = line
     return list(kept.values())
+
+
+def _mend(path: Path) -> None:
+    """Take a last line that was cut off out of the file, so that the next does not go on with it."""
+    if path.exists():
+        data = path.read_bytes()
+        if not data.endswith(b"\n"):
+            os.truncate(path, data.rfind(b"\n") + 1)
 
 
 def read_about(folder: Path) -> dict[str, Any]:

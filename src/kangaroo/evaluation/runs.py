@@ -34,13 +34,14 @@ def report_on(
 
     `asking` says how fast the questions were asked and on which machine, where they were just asked.
     """
+    shown = next((one.question for one in judged if not one.question.fault), None)
     report = BenchmarkReport(
         values={
             "about": about,
             "title": benchmark.title,
             "source": benchmark.source,
             "asking": asking,
-            "prompt": asdict(benchmark.prompt(judged[0].question, "", Rules(about["rules"]))) if judged else None,
+            "prompt": None if shown is None else asdict(benchmark.prompt(shown, "", Rules(about["rules"]))),
             **figures(benchmark, judged, rules),
         },
         judged=judged,

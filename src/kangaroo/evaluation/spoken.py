@@ -12,7 +12,7 @@ def spoken_in(question: Question, source: VideoSource, data: Dataset, rules: Rul
     """Return a film's subtitles, empty where it has none or none are asked for.
 
     Ours are all lines with their times. The others take the lines shown at 32 moments spread from the first to the
-    last second, without times; theirs come in no certain order, here in that of the film.
+    last second, without times, as lmms-eval does by default (in no certain order; here in that of the film).
 
     Raises:
         VideoError: The film or its subtitles cannot be read.

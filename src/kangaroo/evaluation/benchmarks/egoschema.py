@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from kangaroo.evaluation.benchmark import Benchmark, Outcome, Prompt, Question, Row, Rules
+from kangaroo.evaluation.benchmark import Benchmark, Outcome, Prompt, Question, Row, Rules, words
 from kangaroo.evaluation.choices import DIRECTLY, LETTER_TOKENS, choice, options_text, own_prompt, unlettered
 from kangaroo.evaluation.harnesses import lmms_eval_mmmu_letter
 
@@ -11,9 +11,9 @@ from kangaroo.evaluation.harnesses import lmms_eval_mmmu_letter
 def _question(row: Row) -> Question:
     answer = row.get("answer")
     return Question(
-        id=str(row["question_idx"]),
-        film=str(row["video_idx"]),
-        question=str(row["question"]),
+        id=words(row["question_idx"]),
+        film=words(row["video_idx"]),
+        question=words(row["question"]),
         options=unlettered(row["option"]),
         answer=None if answer in (None, "") else chr(ord("A") + int(answer)),
     )

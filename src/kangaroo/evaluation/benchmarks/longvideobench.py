@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from kangaroo.evaluation.benchmark import Benchmark, Outcome, Prompt, Question, Row, Rules
+from kangaroo.evaluation.benchmark import Benchmark, Outcome, Prompt, Question, Row, Rules, words
 from kangaroo.evaluation.choices import DIRECTLY, choice, options_text, own_prompt
 from kangaroo.evaluation.harnesses import longvideobench_letter
 
@@ -14,12 +14,12 @@ def _question(row: Row) -> Question:
     candidates = row["candidates"] if "candidates" in row else [row[name] for name in _COLUMNS]
     right = row.get("correct_choice")
     return Question(
-        id=str(row["id"]),
+        id=words(row["id"]),
         film=f"videos/{row['video_path']}",
-        question=str(row["question"]),
-        options=tuple(str(option) for option in candidates if option not in (None, "N/A")),
+        question=words(row["question"]),
+        options=tuple(words(option) for option in candidates if option not in (None, "N/A")),
         answer=None if right is None or int(right) < 0 else chr(ord("A") + int(right)),
-        groups=tuple((name, str(row[name])) for name in ("duration_group", "question_category", "topic_category")),
+        groups=tuple((name, words(row[name])) for name in ("duration_group", "question_category", "topic_category")),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kangaroo.evaluation.benchmark import Benchmark, Prompt, Question, Row, Rules
+from kangaroo.evaluation.benchmark import Benchmark, Prompt, Question, Row, Rules, words
 from kangaroo.evaluation.choices import LETTER_TOKENS, choice, options_text, own_prompt, split_options
 from kangaroo.evaluation.dataset import Dataset
 from kangaroo.evaluation.harnesses import lmms_eval_letter
@@ -16,14 +16,14 @@ def _records(data: Dataset) -> Iterator[Row]:
 
 def _question(record: Row) -> Question:
     film, asked = record["film"], record["asked"]
-    words, options = split_options(str(asked["question"]))
+    said, options = split_options(words(asked["question"]))
     return Question(
-        id=str(asked["uid"]),
-        film=str(film["key"]),
-        question=words,
+        id=words(asked["uid"]),
+        film=words(film["key"]),
+        question=said,
         options=options,
-        answer=str(asked["answer"]),
-        groups=(*(("type", str(kind)) for kind in asked["question_type"]), ("film", str(film["type"]))),
+        answer=words(asked["answer"]),
+        groups=(*(("type", words(kind)) for kind in asked["question_type"]), ("film", words(film["type"]))),
     )
 
 

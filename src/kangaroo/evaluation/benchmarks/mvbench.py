@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kangaroo.evaluation.benchmark import Benchmark, Outcome, Prompt, Question, Row, Rules, Verdict
+from kangaroo.evaluation.benchmark import Benchmark, Outcome, Prompt, Question, Row, Rules, Verdict, words
 from kangaroo.evaluation.choices import LETTER_TOKENS, choice, letter_of, options_text, own_prompt, verdict
 from kangaroo.evaluation.dataset import Dataset
 from kangaroo.evaluation.harnesses import lmms_eval_mvbench_letter
@@ -46,13 +46,13 @@ def _records(data: Dataset) -> Iterator[Row]:
 
 def _question(record: Row) -> Question:
     row, task = record["row"], record["task"]
-    options = tuple(map(str, row["candidates"]))
+    options = tuple(map(words, row["candidates"]))
     return Question(
         id=f"{task}/{record['place']}",
         film=f"{_FOLDERS[task]}/{row['video']}",
-        question=str(row["question"]),
+        question=words(row["question"]),
         options=options,
-        answer=letter_of(row["answer"], options),
+        answer=letter_of(words(row["answer"]), options),
         groups=(("task", task),),
         start_s=_second(row.get("start")),
         end_s=_second(row.get("end")),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from kangaroo.evaluation.benchmark import Benchmark, Prompt, Question, Row, Rules
+from kangaroo.evaluation.benchmark import Benchmark, Prompt, Question, Row, Rules, words
 from kangaroo.evaluation.choices import DIRECTLY, LETTER_TOKENS, choice, options_text, own_prompt
 from kangaroo.evaluation.dataset import Dataset
 from kangaroo.evaluation.harnesses import first_character
@@ -22,11 +22,11 @@ def _question(row: Row) -> Question:
     unit = _FRAMES_PER_S if kind == _COUNTED_IN_FRAMES else 1
     start, end = row["segment"] if row.get("segment") else (None, None)
     return Question(
-        id=str(row["question_id"]),
+        id=words(row["question_id"]),
         film=str(PurePosixPath(row["data_id"])),
-        question=str(row["question"]),
-        options=tuple(str(row[f"choice_{letter}"]) for letter in "abcd"),
-        answer=str(row["answer"]),
+        question=words(row["question"]),
+        options=tuple(words(row[f"choice_{letter}"]) for letter in "abcd"),
+        answer=words(row["answer"]),
         groups=(("type", _TYPES[kind]),),
         start_s=None if start is None else start / unit,
         end_s=None if end is None else end / unit,

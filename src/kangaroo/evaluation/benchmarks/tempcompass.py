@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from kangaroo.evaluation.benchmark import Benchmark, Outcome, Prompt, Question, Row, Rules, Verdict
-from kangaroo.evaluation.choices import LETTER_TOKENS, options_text, split_options, verdict
+from kangaroo.evaluation.benchmark import Benchmark, Outcome, Prompt, Question, Row, Rules, Verdict, words
+from kangaroo.evaluation.choices import LETTER_TOKENS, OWN_TOKENS, options_text, split_options, verdict
 from kangaroo.evaluation.dataset import Dataset
 from kangaroo.evaluation.parse import parse_letter, parse_yes_no
 
@@ -21,27 +21,27 @@ def _records(data: Dataset) -> Iterator[Row]:
 
 
 def _question(row: Row) -> Question:
-    task, text, answer = row["task"], str(row["question"]), str(row["answer"])
+    task, text, answer = row["task"], words(row["question"]), words(row["answer"])
     options: tuple[str, ...] = ()
     if task == CHOICE:
         options, answer = split_options(text)[1], answer[:1]
     elif task == MATCHING:
-        options = tuple(words.strip() for _, _, words in _NAMED.findall(text))
-        words = answer.partition(": ")[2].strip()
-        answer = chr(ord("A") + options.index(words)) if words in options else answer
+        options = tuple(one.strip() for _, _, one in _NAMED.findall(text))
+        said = answer.partition(": ")[2].strip()
+        answer = chr(ord("A") + options.index(said)) if said in options else answer
     return Question(
         id=row["id"],
         film=f"videos/{row['video_id']}",
         question=text,
         options=options,
         answer=answer,
-        groups=(("task", task), ("dimension", str(row["dim"]))),
+        groups=(("task", task), ("dimension", words(row["dim"]))),
         task=task,
     )
 
 
 def _prompt(question: Question, _: str, rules: Rules) -> Prompt:
-    tokens = 512 if question.task == CAPTIONING else LETTER_TOKENS
+    tokens = 512 if question.task == CAPTIONING else OWN_TOKENS if rules is Rules.STRICT else LETTER_TOKENS
     if rules is Rules.STRICT and question.task == MATCHING:
         asked = question.question.partition("\n")[0]
         return Prompt(text=f"{asked}\n{options_text(question)}\n{_BEST}", max_new_tokens=tokens)
@@ -80,10 +80,10 @@ def _named(question: Question, output: str) -> str | None:
     """Return the letter of the option whose whole line, sentence, name or mark is said; the later rule wins."""
     said = None
     inner = output.split(") ")[1] if ") " in output else None
-    for place, (name, mark, words) in enumerate(_NAMED.findall(question.question)):
+    for place, (name, mark, sentence) in enumerate(_NAMED.findall(question.question)):
         if (
-            output in (f"{name}: {words}", words, name, mark)
-            or inner == words
+            output in (f"{name}: {sentence}", sentence, name, mark)
+            or inner == sentence
             or output.replace(".", "") in (name, mark)
         ):
             said = chr(ord("A") + place)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from kangaroo.evaluation.benchmark import Benchmark, Prompt, Question, Row, Rules
+from kangaroo.evaluation.benchmark import Benchmark, Prompt, Question, Row, Rules, words
 from kangaroo.evaluation.choices import DIRECTLY, LETTER_TOKENS, choice, options_text, own_prompt, unlettered
 from kangaroo.evaluation.harnesses import lmms_eval_letter
 
@@ -15,12 +15,12 @@ _SELECT = (
 
 def _question(row: Row) -> Question:
     return Question(
-        id=str(row["question_id"]),
+        id=words(row["question_id"]),
         film=f"data/{row['videoID']}",
-        question=str(row["question"]),
+        question=words(row["question"]),
         options=unlettered(row["options"]),
-        answer=str(row["answer"]),
-        groups=tuple((name, str(row[name])) for name in ("duration", "domain", "sub_category", "task_type")),
+        answer=words(row["answer"]),
+        groups=tuple((name, words(row[name])) for name in ("duration", "domain", "sub_category", "task_type")),
     )
 
 
