@@ -16,10 +16,10 @@ COLOURS = ["red", "blue", "green", "white", "black"]
 ODD = {
     "video-mme": 2,
     "video-mme-subtitles": 2,
-    "mvbench": 3,
+    "mvbench": 4,
     "egoschema": 1,
     "egoschema-full": 1,
-    "tempcompass": 2,
+    "tempcompass": 3,
     "mlvu": 2,
     "longvideobench": 1,
     "longvideobench-test": 1,
@@ -123,6 +123,7 @@ def mvbench(root: Path, film: Path) -> None:
             rows.append({**row, "question": "too late?", "start": 99.0, "end": 100.0})
         if task == "moving_count":
             rows.append({"video": name, "question": "no options here"})
+            rows.append({**row, "question": "none offered", "candidates": []})
         as_json(root / "json" / f"{task}.json", rows)
         members = archives.setdefault(folder.partition("/")[0], {})
         if task == "episodic_reasoning":
@@ -175,6 +176,7 @@ def tempcompass(root: Path, film: Path) -> None:
     matching = rows(
         lambda n: {"question": "\n".join([f"Which one captures {n}?", *captions]), "answer": captions[n % 2]}
     )
+    choice.append({"video_id": "100", "dim": "speed", "question": "How fast, without options?", "answer": "A. fast"})
     choice.insert(0, {"video_id": "100", "dim": "speed", "question": None, "answer": "A. fast"})
     captioning = rows(
         lambda n: {

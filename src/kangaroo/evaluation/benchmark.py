@@ -35,7 +35,7 @@ class Question:
         options: The options without their letters, A first; none where the answer is free.
         answer: A letter where there are options, else the words; None where the authors keep it.
         groups: What it is counted under: pairs such as ("duration", "short"); one name may come more than once.
-        task: The way of asking, where a benchmark has several.
+        task: The way of asking, where a benchmark has several; only then may there be no options.
         start_s: Start of the clip in its film, None for the film's start.
         end_s: End of that clip.
         folder_fps: Pictures a second where the film is a folder of pictures.
@@ -180,7 +180,8 @@ def words(value: Any) -> str:
 def _fault(question: Question) -> str:
     if not question.question.strip():
         return "nothing is asked"
-    if len(question.options) == 1 or len(question.options) > 26:
+    is_free = question.task and not question.options
+    if not is_free and not 2 <= len(question.options) <= 26:
         return f"it has {len(question.options)} options"
     if question.options and question.answer is not None and question.answer not in tuple(question.letters):
         return f"its answer {question.answer!r:.40} is not among {question.letters}"

@@ -29,6 +29,8 @@ def _question(row: Row) -> Question:
         options = tuple(one.strip() for _, _, one in _NAMED.findall(text))
         said = answer.partition(": ")[2].strip()
         answer = chr(ord("A") + options.index(said)) if said in options else answer
+    if task in (CHOICE, MATCHING) and not options:
+        raise ValueError(f"no options in {text!r:.60}")
     return Question(
         id=row["id"],
         film=f"videos/{row['video_id']}",
