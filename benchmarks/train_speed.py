@@ -68,17 +68,6 @@ def row_of(config: KangarooConfig, stage: Stage, *, tokens: int, frames: int) ->
     )
 
 
-def load_of(row: Row) -> Load:
-    """Return what a row makes pass the network."""
-    return Load(
-        frames=sum(row.num_frames),
-        visual_tokens=len(row.placeholders),
-        tokens=row.num_tokens,
-        squares=row.squares,
-        spoken=len(row.supervised),
-    )
-
-
 def timed(
     step: Callable[[], Any], device: torch.device, *, warm: int, times: int, look: bool = False
 ) -> tuple[float, float]:
@@ -205,8 +194,8 @@ def run_slice(
     small = replace(stage, image_size_px=config.vision_config.image_size)
     with torch.device("meta"):
         count = Operations(KangarooForConditionalGeneration(config), small)
-    ours = count.of(load_of(row))
-    theirs = count.of(replace(load_of(row), spoken=tokens))
+    ours = count.of(Load.of([row]))
+    theirs = count.of(replace(Load.of([row]), spoken=tokens))
     for dtype in (torch.float32, torch.bfloat16):
         step, num_weights = peer_step(config, row, device, dtype)
         seconds, gib = timed(step, device, warm=2, times=times, look=look)
@@ -256,7 +245,7 @@ def run_stage(
     rate = matmul_rate(world.device) * world.size
     row = row_of(config, stage, tokens=tokens, frames=frames)
     with torch.device("meta"):
-        operations = Operations(KangarooForConditionalGeneration(config), stage).of(load_of(row)) * world.size
+        operations = Operations(KangarooForConditionalGeneration(config), stage).of(Load.of([row])) * world.size
     step = our_step(config, stage, row, world, dtype=torch.float32, mode=mode)
     seconds, gib = timed(step, world.device, warm=2, times=times, look=look and world.rank == 0)
     if world.rank == 0:

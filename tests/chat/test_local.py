@@ -94,7 +94,8 @@ def test_a_batch_sees_each_film_once(answerer, work):
     assert work.num_films == 2
     assert [answer.text for answer in answers[:2]] == [ANSWERS[RED, FIRST], ANSWERS[BLUE, FIRST]]
     steps = work.positions.count(1)
-    assert max(answer.new_tokens for answer in answers) <= steps < sum(answer.new_tokens for answer in answers) / 2
+    # each first word comes of reading the prompt
+    assert max(answer.new_tokens for answer in answers) <= steps + 1 < sum(answer.new_tokens for answer in answers) / 2
 
 
 def test_without_room_to_keep_features_answers_stay_the_same(cold, films, work):

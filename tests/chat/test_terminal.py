@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ class Terminal:
         pid, self._side = pty.fork()
         if pid == 0:
             os.environ.update(TERM="dumb", OMP_NUM_THREADS="1")
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # who runs tests in the background ignores it
             os.execv(COMMAND[0], [*COMMAND, *map(str, arguments)])
         self._pid = pid
 

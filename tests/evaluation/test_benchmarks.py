@@ -13,7 +13,7 @@ from layouts import ODD, copied, write
 
 from kangaroo import cli
 from kangaroo.chat.remote import RemoteAnswerer
-from kangaroo.cli_evaluate import _BENCHMARKS
+from kangaroo.cli.benchmarking import SUMMARIES
 from kangaroo.errors import EndpointError, OptionError
 from kangaroo.evaluation.asking import Pace
 from kangaroo.evaluation.benchmark import Outcome, Rules, questions_of
@@ -358,7 +358,7 @@ def test_another_run_is_not_mixed_in(published, tmp_path):
 
 
 def test_the_command_line_knows_every_benchmark():
-    assert list(_BENCHMARKS) == list(BENCHMARKS)
+    assert list(SUMMARIES) == list(BENCHMARKS)
     assert all(name == one.name for name, one in BENCHMARKS.items())
     assert set(Outcome) == {"read", "unread", "guessed", "dropped", "unjudged", "hidden"}
 

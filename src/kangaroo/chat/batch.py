@@ -83,7 +83,7 @@ class Batch:
             self._admit(row)
             while True:
                 step = row.steps.get()
-                if isinstance(step, Exception):
+                if isinstance(step, BaseException):
                     raise step
                 yield step
                 if step.finish_reason:
@@ -107,7 +107,7 @@ class Batch:
                     return
                 if self._rows:
                     self._step()
-            except Exception as error:
+            except BaseException as error:  # whatever it is, nobody may wait for a thread that is gone
                 for row in self._rows:
                     row.fail(error)
                 self._rows, self._slots = [], Slots()
@@ -133,7 +133,7 @@ class Batch:
                 self._slots.put(row.memory.cache, room=row.room)
                 row.memory.cache = GrowingCache()
                 self._rows.append(row)
-        except Exception as error:
+        except BaseException as error:
             row.fail(error)
             if not self._rows:
                 self._slots = Slots()  # what was made for this row goes with it
@@ -174,7 +174,7 @@ class _Row:
         self.room = room
         self.last = -1
         self.over = False
-        self.steps: SimpleQueue[Step | Exception] = SimpleQueue()
+        self.steps: SimpleQueue[Step | BaseException] = SimpleQueue()
 
     def say(self, id: int) -> None:
         step = self.voice.say(id)
@@ -182,7 +182,7 @@ class _Row:
         self.over = self.over or step.finish_reason is not None
         self.steps.put(step)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         self.memory.forget()
         self.over, self.remembers = True, False
         self.steps.put(error)

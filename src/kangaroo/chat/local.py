@@ -48,6 +48,7 @@ class LocalAnswerer(OpensSessions):
         self.model = model
         self.processor = processor
         self._films = FilmReader(model, processor, max_bytes=max_feature_bytes)
+        self._max_rows = max_rows
         self._batch = Batch(model, processor.tokenizer, max_rows=max_rows)
         # one at a time, for memory's sake
         self._scoring = threading.Lock()
@@ -85,7 +86,7 @@ class LocalAnswerer(OpensSessions):
         Raises:
             KangarooError: As `answer`, for the first conversation that cannot be answered.
         """
-        with ThreadPoolExecutor(MAX_ROWS) as threads:
+        with ThreadPoolExecutor(self._max_rows) as threads:
             answers = list(threads.map(partial(self.answer, sampling=sampling), conversations))
             try:
                 return list(threads.map(Answer.read, answers))

@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kangaroo.serving.errors import ApiError, as_api_error, error_response
 from kangaroo.serving.metrics import Metrics
-from kangaroo.serving.settings import Settings, is_loopback
+from kangaroo.serving.settings import Settings
+from kangaroo.video.fetch import is_loopback
 
 _OPEN = frozenset({"/healthz"})
 _UPLOADS = "/v1/files"

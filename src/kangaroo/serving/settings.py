@@ -1,10 +1,10 @@
 """What a server may take and give: every limit in one place."""
 
-import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kangaroo.errors import OptionError
+from kangaroo.video.fetch import is_loopback
 from kangaroo.video.isolate import Limits
 
 _MIB = 1 << 20
@@ -85,14 +85,3 @@ class Settings:
                 f"other machines reach {self.host}, and no API key is set; set KANGAROO_API_KEY, listen at 127.0.0.1, "
                 "or say --without-key"
             )
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host, as a person types it, is this machine alone."""
-    name = host.strip("[]").lower()
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

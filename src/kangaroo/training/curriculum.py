@@ -205,7 +205,7 @@ _STILLS = Drawn(
     least_s=1.0, most_s=1.0, conversations=2, rounds=_TELL, films=FilmSettings(kind=FilmKind.STILL), weight=0.1
 )
 
-# 262,144 tokens a step, 1,300 million in all
+# 262,144 tokens a step
 JOEY = (
     _joey(KANGAROO[0], rows=16, samples=80_000, rate=2e-3, data=(replace(_STILLS, weight=1.0, conversations=3),)),
     _joey(

@@ -6,13 +6,14 @@ and as much again for those of what passes through it, in every part from the fi
 has no weights but two products of what passes, costs twice as much again there. Recomputation is never counted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import nn
 
+from kangaroo.data.packing import Row
 from kangaroo.dialogue.encoding import Encoder
 from kangaroo.model.configuration import KangarooConfig
 from kangaroo.model.modeling import KangarooForConditionalGeneration
@@ -47,6 +48,17 @@ class Load:
     tokens: int | float
     squares: int | float
     spoken: int | float
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> "Load":
+        """Return what rows make pass the network together."""
+        return cls(
+            frames=sum(sum(row.num_frames) for row in rows),
+            visual_tokens=sum(len(row.placeholders) for row in rows),
+            tokens=sum(row.num_tokens for row in rows),
+            squares=sum(row.squares for row in rows),
+            spoken=sum(len(row.supervised) for row in rows),
+        )
 
 
 class Operations:

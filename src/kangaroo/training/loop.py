@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -95,15 +95,9 @@ def train_stage(
         asked = time.monotonic()
         mine = list(islice(rows, share))
         waited_s = time.monotonic() - asked
-        samples, frames, visual_tokens, tokens, squares, spoken = world.sum_counts(
-            sum(len(row.numbers) for row in mine),
-            sum(sum(row.num_frames) for row in mine),
-            sum(len(row.placeholders) for row in mine),
-            sum(row.num_tokens for row in mine),
-            sum(row.squares for row in mine),
-            sum(len(row.supervised) for row in mine),
-        )
-        load = Load(frames=frames, visual_tokens=visual_tokens, tokens=tokens, squares=squares, spoken=spoken)
+        own = sum(len(row.numbers) for row in mine), *astuple(Load.of(mine))
+        samples, *passing = world.sum_counts(*own)
+        load = Load(**dict(zip(Load.__dataclass_fields__, passing, strict=True)))
         factor = rate_factor(stage, progress.samples)
         set_rates(optimizers, factor)
         total = torch.zeros((), device=world.device)
@@ -113,7 +107,7 @@ def train_stage(
             first = world.data_rank + start * world.data_size
             pixels = painter.paint(packed.media, seed=hash((seed, progress.step, first)))
             loss = objective(pixels, packed)
-            (loss / spoken).backward()
+            (loss / load.spoken).backward()
             total += loss.detach()
         grad_norm = clip_gradients(objective, _CLIP_NORM)
         for optimizer in optimizers:
@@ -123,11 +117,11 @@ def train_stage(
         progress.streams = [row.state for row in mine]
         yield Step(
             number=progress.step,
-            loss=world.sum(total) / spoken,
+            loss=world.sum(total) / load.spoken,
             grad_norm=grad_norm,
             rate=factor,
             samples=progress.samples,
             load=load,
-            filled=tokens / (stage.rows * stage.context_tokens),
+            filled=load.tokens / (stage.rows * stage.context_tokens),
             waited_s=waited_s,
         )

@@ -72,7 +72,7 @@ def probe(
         hits = (predicted == packed.targets.to(predicted.device))[::2].tolist()
         assert len(hits) == len(sample.conversations), f"{len(hits)} letters of {len(sample.conversations)} answers"
         for one, hit in zip(rounds, hits, strict=True):
-            right[one.family].append(hit)
+            right[str(one.family)].append(hit)
             right[f"language {one.language}"].append(hit)
     shares = {name: sum(hits) / len(hits) for name, hits in sorted(right.items())}
     families = [shares[family] for family in CHOICE_FAMILIES if family in shares]

@@ -76,6 +76,17 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
+def is_loopback(host: str) -> bool:
+    """Say whether a host, as a person types it, is this machine alone."""
+    name = host.strip("[]").lower()
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
 @contextmanager
 def fetch_to_file(
     url: str,

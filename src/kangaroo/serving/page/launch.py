@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 from kangaroo.errors import OptionError
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from kangaroo.video.fetch import is_loopback
 
 
 def launch(*, model: str | None, endpoint: str | None, device: str | None, host: str, port: int) -> None:
@@ -21,7 +20,7 @@ def launch(*, model: str | None, endpoint: str | None, device: str | None, host:
     script = Path(__file__).with_name("app.py")
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     command += ["--server.address", host]
-    if host not in _LOOPBACK:
+    if not is_loopback(host):
         command += ["--server.allowedHosts", "*"]
     given = {"--model": model, "--endpoint": endpoint, "--device": device}
     command += ["--", *(part for name, value in given.items() if value is not None for part in (name, value))]

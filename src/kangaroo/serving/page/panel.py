@@ -13,8 +13,7 @@ from kangaroo.serving.page.desk import Desk
 from kangaroo.serving.page.films import Film
 from kangaroo.serving.page.texts import say, say_preflight
 from kangaroo.serving.page.words import plain
-from kangaroo.serving.settings import is_loopback
-from kangaroo.video.fetch import PublicHosts
+from kangaroo.video.fetch import PublicHosts, is_loopback
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
 

@@ -10,8 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kangaroo.cli_evaluate import evaluate
-from kangaroo.cli_models import DeviceOption, EndpointOption, ModelOption, answerer_of, local_answerer
+from kangaroo.cli.examining import evaluate
+from kangaroo.cli.network import serve, ui, vllm
+from kangaroo.cli.options import (
+    DeviceOption,
+    EndOption,
+    EndpointOption,
+    FpsOption,
+    FramesOption,
+    JsonOption,
+    ModelOption,
+    StartOption,
+    VideoArgument,
+    answerer_of,
+    check_place,
+)
 from kangaroo.errors import KangarooError, OptionError
 
 if TYPE_CHECKING:
@@ -24,13 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-VideoArgument = Annotated[str, typer.Argument(help="A file, an http(s) URL, an image, or a folder of frames.")]
-FpsOption = Annotated[float | None, typer.Option(help="Frames a second.")]
-FramesOption = Annotated[int | None, typer.Option(help="An exact number of frames instead.")]
-StartOption = Annotated[float | None, typer.Option(help="Second of the film to begin at.")]
-EndOption = Annotated[float | None, typer.Option(help="Second of the film to stop at.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+app.add_typer(evaluate, name="evaluate")
 
 
 @app.command()
@@ -61,7 +68,7 @@ def chat(
         raise OptionError("--json prints one answer; give a question too")
     if question is not None and not question.strip():
         raise OptionError("the question is empty; write what you want to know")
-    _check_place(endpoint, device)
+    check_place(endpoint, device)
     sampling = Sampling(temperature=temperature, top_p=top_p, seed=seed, max_new_tokens=max_new_tokens)
     source = VideoSource(video)
     # what is wrong with the film or its options is said before the seconds that loading a model takes
@@ -128,23 +135,6 @@ def info(
 
 
 @app.command()
-def vllm(
-    model: ModelOption = None,
-    context: Annotated[int | None, typer.Option(help="The most tokens of a prompt and its answer.")] = None,
-    gpus: Annotated[int, typer.Option(help="How many GPUs share the language model.")] = 1,
-) -> None:
-    """Print the command that serves a model with vLLM, its limits computed from what films cost in its context."""
-    import shlex
-
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    from kangaroo.chat.load import JOEY, find_folder
-    from kangaroo.serving.vllm_command import serve_command
-
-    folder, name = find_folder(model or JOEY), Path(model or JOEY).expanduser().resolve().name
-    typer.echo(shlex.join(serve_command(folder, name=name, context_tokens=context, gpus=gpus)))
-
-
-@app.command()
 def train(
     recipe: Annotated[Path, typer.Argument(help="A TOML file; recipes/ holds examples.")],
     stages: Annotated[str | None, typer.Option(help="Which stages, such as 3 or 3-5; all by default.")] = None,
@@ -173,73 +163,8 @@ def train(
             typer.echo("done" if done else f"stopped after {wanted.minutes:g} minutes; the same command goes on")
 
 
-@app.command()
-def serve(
-    model: Annotated[str | None, typer.Option(help="joey (the default), a folder, or a hub id.")] = None,
-    host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
-    api_key: Annotated[
-        str | None,
-        typer.Option(envvar="KANGAROO_API_KEY", help="What clients must show; better set in the environment."),
-    ] = None,
-    without_key: Annotated[
-        bool, typer.Option("--without-key", help="Let other machines in without a key, knowingly.")
-    ] = False,
-    folder: Annotated[Path | None, typer.Option(help="Let requests name the films below it as file:// URLs.")] = None,
-    trust: Annotated[
-        list[str] | None, typer.Option(help="HOST:PORT of films' URLs that may be on an inner network; repeatable.")
-    ] = None,
-    running: Annotated[int, typer.Option(help="Answers at a time.")] = 16,
-    waiting: Annotated[int, typer.Option(help="Requests that may wait; further ones are refused with 429.")] = 64,
-    device: DeviceOption = None,
-) -> None:
-    """Answer over the network, as OpenAI's clients ask."""
-    import logging
-
-    os.environ.pop("KANGAROO_API_KEY", None)  # processes that decode strangers' films need not hold it
-    try:
-        from kangaroo.serving.run import serve as run_server
-    except ModuleNotFoundError as error:
-        raise OptionError(f"{error.name} is missing; pip install 'kangaroo-video[serve]'") from None
-    from kangaroo.chat.terminal import tell
-    from kangaroo.serving.settings import Settings
-
-    settings = Settings(
-        host=host,
-        port=port,
-        api_key=api_key,
-        allow_without_key=without_key,
-        folder=folder,
-        trusted_hosts=tuple(trust or ()),
-        num_running=running,
-        num_waiting=waiting,
-    )
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    answerer = local_answerer(model, device)
-    run_server(answerer, settings, ready=lambda url: tell(f"{answerer.name} answers at {url}; Ctrl-C stops"))
-
-
-@app.command()
-def ui(
-    model: ModelOption = None,
-    endpoint: EndpointOption = None,
-    device: DeviceOption = None,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; others reach the page only when this is not loopback.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
-) -> None:
-    """Show a web page for conversations about films."""
-    from kangaroo.chat.load import JOEY, find_folder
-    from kangaroo.serving.page.launch import launch
-
-    _check_place(endpoint, device)
-    if endpoint is None:
-        find_folder(model or JOEY)
-    launch(model=model, endpoint=endpoint, device=device, host=host, port=port)
-
-
-app.add_typer(evaluate, name="evaluate")
+for verb in (serve, ui, vllm):
+    app.command()(verb)
 
 playground = typer.Typer(help="Films whose content is known.", no_args_is_help=True)
 app.add_typer(playground, name="playground")
@@ -304,11 +229,6 @@ def _rounded(times_s: Sequence[float]) -> list[float]:
     return [round(time_s, 6) for time_s in times_s]
 
 
-def _check_place(endpoint: str | None, device: str | None) -> None:
-    if endpoint is not None and device is not None:
-        raise OptionError(f"--device {device} is for a model here, but --endpoint asks one elsewhere; leave one out")
-
-
 def _saved_sampler(model: str | None) -> "FrameSampler":
     """Return the rule that a model was saved with; no weights are loaded for it."""
     from kangaroo.chat.load import JOEY, find_folder, read_settings
@@ -325,7 +245,3 @@ def _check(source: "VideoSource", sampler: "FrameSampler") -> None:
         described = source.open()
         if not described.is_image:
             sampler.clip_s(described.duration_s)
-
-
-if __name__ == "__main__":  # torchrun starts modules
-    main()

@@ -1,0 +1,294 @@
+"""What each idea of joey's training is worth: small runs that differ in one thing, at equal operations.
+
+    python benchmarks/ablations.py train curriculum --seeds 0 1 2 --budget 3e16 --out out/ablations
+    python benchmarks/ablations.py report --out out/ablations
+
+Questions: `curriculum` (five stages, or straight to the last), `times` (the temporal embedding, or every frame at
+second 0), `fold` (patchify, average, or nothing folded), `frames` (trained on films of at most 16, 64 or 160 frames,
+tested on 16 to 160). All at 112 px. Each arm of a question gets the same operations, counted as `kangaroo train` counts
+them, so an arm whose steps are dearer takes fewer. Lettered questions about test films are asked ten times along the
+way: a line of JSON each. Several arms and seeds share a GPU well: start the command once for each. `--tiny` runs on a
+CPU in minutes.
+"""
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from statistics import mean, stdev
+
+import torch
+
+from kangaroo.data.packing import Packed
+from kangaroo.data.quarantine import Quarantine
+from kangaroo.dialogue.encoding import Encoder
+from kangaroo.model.configuration import KangarooConfig
+from kangaroo.model.modeling import KangarooForConditionalGeneration
+from kangaroo.model.packed import allow_packed_rows
+from kangaroo.model.presets import joey, tiny
+from kangaroo.training.curriculum import JOEY, Drawn, Patchify, Stage
+from kangaroo.training.estimate import Load, Operations
+from kangaroo.training.feed import Feed, feed_rows, fresh_states
+from kangaroo.training.loop import Progress, train_stage
+from kangaroo.training.loss import Objective
+from kangaroo.training.optimizers import freeze, make_optimizers
+from kangaroo.training.painter import Painter
+from kangaroo.training.parallel import World, compile_blocks, gather_weights, shard, start_world
+from kangaroo.training.probe import probe
+from kangaroo.training.start import shipped_tokenizer
+from kangaroo.video.sampler import FrameSampler
+
+LOOKS = 10
+SHARES = (0.05, 0.15, 0.15, 0.45, 0.2)  # of the budget, for the five stages
+FRAMES = (16, 32, 64, 96, 160)
+
+
+class Timeless(Objective):
+    """Shows every frame at second 0."""
+
+    def forward(self, pixels: torch.Tensor, packed: Packed) -> torch.Tensor:
+        """Return the loss, as `Objective.forward`."""
+        return super().forward(pixels, replace(packed, times_s=torch.zeros_like(packed.times_s)))
+
+    def predict(self, pixels: torch.Tensor, packed: Packed) -> torch.Tensor:
+        """Return words, as `Objective.predict`."""
+        return super().predict(pixels, replace(packed, times_s=torch.zeros_like(packed.times_s)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One way to train: stages with their shares of the budget, how patches fold, and how frames are shown."""
+
+    stages: tuple[tuple[Stage, float], ...]
+    fold: str = "depthwise"
+    objective: Callable[..., Objective] = Objective
+    tested: tuple[int, ...] = (32,)
+
+
+def asked(frames: int) -> Stage:
+    """Return the stage of instructions about films of at most so many frames."""
+    data = (
+        replace(JOEY[3].data[1], most_s=float(min(frames, 16))),
+        *((replace(JOEY[3].data[2], most_s=float(frames), conversations=3 if frames <= 64 else 1),) * (frames > 16)),
+    )
+    return replace(JOEY[3], image_size_px=112, sampler=FrameSampler(max_frames=frames), data=data)
+
+
+def arms(question: str) -> dict[str, Arm]:
+    """Return the ways to train that a question compares."""
+    last = asked(32)
+    small = tuple(
+        replace(stage, image_size_px=112, sampler=replace(stage.sampler, max_frames=32), data=_shortened(stage))
+        for stage in JOEY[:3]
+    )
+    match question:
+        case "curriculum":
+            stages = (*small, last, replace(last, rates=JOEY[4].rates))
+            return {
+                "five stages": Arm(stages=tuple(zip(stages, SHARES, strict=True))),
+                "straight": Arm(stages=((last, 1.0),)),
+            }
+        case "times":
+            return {
+                "with times": Arm(stages=((last, 1.0),)),
+                "without": Arm(stages=((last, 1.0),), objective=Timeless),
+            }
+        case "fold":
+            # of films of 8 frames unfolded rows hold enough
+            short = asked(8)
+            return {
+                name: Arm(
+                    stages=((replace(short, patchify=Patchify.OFF if name == "none" else Patchify.ON), 1.0),),
+                    fold=name,
+                    tested=(8,),
+                )
+                for name in ("depthwise", "average", "none")
+            }
+        case _:
+            return {f"to {most} frames": Arm(stages=((asked(most), 1.0),), tested=FRAMES) for most in (16, 64, 160)}
+
+
+def _shortened(stage: Stage) -> tuple[Drawn, ...]:
+    return tuple(replace(one, most_s=min(one.most_s, 32.0)) for one in stage.data if isinstance(one, Drawn))
+
+
+def train(
+    arm: Arm, config: KangarooConfig, world: World, *, budget: float, seed: int, out: Path, workers: int, per_pass: int
+) -> None:
+    """Train one arm, writing what it can do as it goes."""
+    torch.manual_seed(seed)
+    tokenizer = shipped_tokenizer()
+    model: KangarooForConditionalGeneration | None = None
+    spent = 0.0
+    for stage, share in arm.stages:
+        fold = "none" if stage.patchify is Patchify.OFF else arm.fold
+        if model is None:
+            config.vision_config.image_size, config.patchify = stage.image_size_px, fold
+            model = KangarooForConditionalGeneration(config)
+            allow_packed_rows(model)
+        elif model.config.patchify != fold:
+            model.model.set_patchify(fold)
+        model = model.train()
+        spent = _train_stage(
+            arm,
+            model,
+            stage,
+            world,
+            tokenizer,
+            budget=share * budget,
+            every=budget / LOOKS,
+            spent=spent,
+            seed=seed,
+            out=out,
+            workers=workers,
+            per_pass=per_pass,
+        )
+        # sharding is for one stage: the next begins with plain weights
+        weights = gather_weights(model, world)
+        fresh = KangarooForConditionalGeneration(model.config)
+        fresh.load_state_dict(weights)
+        allow_packed_rows(fresh)
+        model = fresh
+
+
+def _train_stage(
+    arm: Arm,
+    model: KangarooForConditionalGeneration,
+    stage: Stage,
+    world: World,
+    tokenizer: object,
+    *,
+    budget: float,
+    every: float,
+    spent: float,
+    seed: int,
+    out: Path,
+    workers: int,
+    per_pass: int,
+) -> float:
+    encoder = Encoder(tokenizer, model.config.layout())
+    with torch.device("meta"):
+        operations = Operations(KangarooForConditionalGeneration(model.config), stage)
+    feed = Feed(stage, {}, encoder, seed=seed)
+    rows = feed_rows(feed, fresh_states(stage), Quarantine(out.with_suffix(".bad")), workers=workers)
+    some = list(islice(rows, 2 * stage.rows))
+    load = Load.of(some)
+    samples = round(budget / (operations.of(load) / sum(len(row.numbers) for row in some)))
+    is_last = stage == arm.stages[-1][0]
+    stage = replace(stage, samples=max(1, samples))
+    freeze(model, stage)
+    objective = arm.objective(model)
+    on_gpu = world.device.type == "cuda"
+    if on_gpu:
+        compile_blocks(model)
+    shard(objective, world, compute_dtype=torch.bfloat16 if on_gpu else torch.float32)
+    painter = Painter(world.device, image_size_px=stage.image_size_px)
+    done = 0.0
+    steps = train_stage(
+        objective,
+        make_optimizers(model, stage),
+        rows,
+        painter,
+        stage,
+        Progress(streams=fresh_states(stage)),
+        world,
+        rows_per_pass=per_pass,
+        seed=seed,
+    )
+    for step in steps:
+        before, done = done, done + operations.of(step.load)
+        if (spent + done) // every > (spent + before) // every or (is_last and step.samples >= stage.samples):
+            for frames in arm.tested:
+                tested = replace(
+                    stage,
+                    sampler=FrameSampler(max_frames=frames),
+                    data=(Drawn(least_s=float(frames), most_s=float(frames), rounds=JOEY[3].data[1].rounds),),
+                    context_tokens=1 << 16,
+                )
+                shares = probe(objective, encoder, tested, painter, num_films=96 if on_gpu else 2)
+                line = {"stage": stage.name, "flop": spent + done, "samples": step.samples, "loss": float(step.loss)}
+                with out.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({**line, "frames": frames, "right": shares}) + "\n")
+    return spent + done
+
+
+def report(out: Path) -> None:
+    """Print a table of the ends, and draw the curves over operations."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    runs: dict[str, dict[str, list[list[dict]]]] = defaultdict(lambda: defaultdict(list))
+    for path in sorted(out.glob("*.jsonl")):
+        question, arm, _ = path.stem.split("--")
+        runs[question][arm].append([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
+    for question, by_arm in runs.items():
+        figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+        print(f"\n## {question}\n\n| arm | frames | seeds | lettered | when | order |\n|---|---|---|---|---|---|")
+        for arm, seeds in by_arm.items():
+            for frames in sorted({line["frames"] for lines in seeds for line in lines}):
+                own = [[line for line in lines if line["frames"] == frames] for lines in seeds]
+                ends = [
+                    [lines[-1]["right"].get(name, float("nan")) for lines in own] for name in ("mean", "when", "order")
+                ]
+                cells = [f"{mean(each):.3f} ± {stdev(each) if len(each) > 1 else float('nan'):.3f}" for each in ends]
+                print(f"| {arm} | {frames} | {len(own)} | " + " | ".join(cells) + " |")
+            for lines in seeds:
+                longest = max(line["frames"] for line in lines)
+                shown = [line for line in lines if line["frames"] == longest]
+                axes.plot(
+                    [line["flop"] for line in shown],
+                    [line["right"]["mean"] for line in shown],
+                    color=f"C{list(by_arm).index(arm)}",
+                    label=arm if lines is seeds[0] else None,
+                )
+        axes.set(xlabel="operations", ylabel="lettered questions right", title=question)
+        axes.axhline(0.25, color="grey", linewidth=0.8, linestyle=":")
+        axes.legend(frameon=False)
+        figure.savefig(out / f"{question}.png", dpi=130)
+        pyplot.close(figure)
+
+
+def main() -> None:
+    """Read what is asked, and do it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["train", "report"])
+    parser.add_argument("question", nargs="?", choices=["curriculum", "times", "fold", "frames"], default="curriculum")
+    parser.add_argument("--arms", nargs="+", help="of the question; all of them by default")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--budget", type=float, default=3e16, help="operations of each run")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--workers", type=int, default=5)
+    parser.add_argument("--rows-per-pass", type=int, default=8)
+    parser.add_argument("--tiny", action="store_true", help="two layers, on the CPU")
+    chosen = parser.parse_args()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    if chosen.what == "report":
+        report(chosen.out)
+        return
+    preset = tiny if chosen.tiny else joey
+    with start_world("cpu" if chosen.tiny else "cuda") as world:
+        for seed in chosen.seeds:
+            for name, arm in arms(chosen.question).items():
+                if chosen.tiny:
+                    small = ((replace(stage, context_tokens=2048, rows=2), share) for stage, share in arm.stages)
+                    arm = replace(arm, stages=tuple(small), tested=arm.tested[:1])  # noqa: PLW2901
+                if chosen.arms is None or name in chosen.arms:
+                    train(
+                        arm,
+                        preset(vocab_size=len(shipped_tokenizer())),
+                        world,
+                        budget=chosen.budget,
+                        seed=seed,
+                        out=chosen.out / f"{chosen.question}--{name}--{seed}.jsonl",
+                        workers=chosen.workers,
+                        per_pass=chosen.rows_per_pass,
+                    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""`python -m kangaroo.cli`: torchrun starts modules."""
+
+from kangaroo.cli import main
+
+main()
