@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import perf_counter
 
-from kangaroo.chat.answerer import Answer, Sampling
+from kangaroo.chat.answerer import Answer, Likelihood, Sampling
 from kangaroo.chat.batch import MAX_ROWS, Batch
 from kangaroo.chat.features import MAX_BYTES, FilmFeatures, FilmReader, Look, Stopwatch
 from kangaroo.chat.generate import Step, score_continuations
@@ -95,8 +95,8 @@ class LocalAnswerer(OpensSessions):
                     answer.close()
                 raise
 
-    def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[float]:
-        """Return the log-likelihood of each continuation as the assistant's answer, in nats; its end is not counted.
+    def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[Likelihood]:
+        """Return how likely each continuation is as the assistant's answer. The prompt is read once for all.
 
         Raises:
             KangarooError: As `answer`.

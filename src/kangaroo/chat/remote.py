@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
 
-from kangaroo.chat.answerer import Answer, FinishReason, Sampling
+from kangaroo.chat.answerer import Answer, FinishReason, Likelihood, Sampling
 from kangaroo.chat.pictures import Pictures, take_pictures
 from kangaroo.chat.session import Ask, OpensSessions
 from kangaroo.chat.store import BoundedStore
@@ -147,7 +147,7 @@ class RemoteAnswerer(OpensSessions):
         with ThreadPoolExecutor(_MAX_THREADS) as threads:
             return list(threads.map(lambda conversation: self.answer(conversation, sampling).read(), conversations))
 
-    def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[float]:  # noqa: ARG002
+    def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[Likelihood]:  # noqa: ARG002
         """Refuse.
 
         Raises:

@@ -25,9 +25,11 @@ _SAID = {
     Outcome.UNREAD: "could not be read and are wrong",
     Outcome.GUESSED: "could not be read: these rules pick at random, which counts as its average",
     Outcome.DROPPED: "are left out, as these rules do",
-    Outcome.UNJUDGED: "need a judge and are left out: this is by rules only",
+    Outcome.JUDGED: "were scored by the judge",
+    Outcome.UNJUDGED: "need a judge and are left out",
     Outcome.HIDDEN: "have a right answer that is not published",
 }
+GRID = "Share right by depth (down) and frames (across)"
 Table = tuple[str, Sequence[str], list[Sequence[str]]]
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
@@ -70,7 +72,7 @@ class BenchmarkReport:
         body = [f"<h1>{escape(self._title)}</h1>", *(f"<p>{_bold(line)}</p>" for line in self._facts())]
         for title, head, rows in self._tables():
             body.append(f"<h2>{escape(title)}</h2><table><tr>{_cells('th', head)}</tr>")
-            body += [f"<tr>{_cells('td', row)}</tr>" for row in rows]
+            body += [f"<tr>{_cells('td', row, shaded=title == GRID)}</tr>" for row in rows]
             body.append("</table>")
         body.append("<h2>Examples</h2>")
         for one in examples(self.judged):
@@ -95,9 +97,18 @@ class BenchmarkReport:
         else:
             low, high = map(percent, values["interval"])
             how = f"the mean over each {values['mean_over']}" if values["mean_over"] else "all questions alike"
-            head = f"**{percent(values['score'])}** (95 % over films: {low} to {high}) over {whole}, {how}."
+            points = (
+                f", {values['score'] * values['points']:.2f} of {values['points']:g} points" if values["points"] else ""
+            )
+            head = f"**{percent(values['score'])}**{points} (95 % over films: {low} to {high}) over {whole}, {how}."
         shard = about["shard"]
         lines = [head, f"Asked by the rules {about['rules']}, scored by {values['rules']}. Greedy."]
+        if about["shown"] == "nothing":
+            lines.append("**The film was not shown**: this is what can be guessed.")
+        if judge := values["judge"]:
+            unheard = f", {judge['without_reply']:,} prompts without a reply" if judge["without_reply"] else ""
+            said = f"Judge: {judge['name']} ({judge['calls']:,} calls now{unheard}), asked in our own words."
+            lines.append(said if judge["name"] else "**Rules only**: no judge was named (`--judge`).")
         if shard["of"] > 1:
             lines.append(f"**Only shard {shard['number']} of {shard['of']}**: kangaroo evaluate merge joins them.")
         lines += [
@@ -109,7 +120,8 @@ class BenchmarkReport:
                 lines.append(f"**{failed['number']:,} questions {said}**, the first: {failed['first'][0]['why']}")
         if values["cut_off"]:
             lines.append(f"{values['cut_off']:,} answers were cut off at their longest.")
-        lines.append(f"Frames: {json.dumps(about['sampler'])}. Questions: `{about['questions'][:12]}`.")
+        weights = f" Weights: `{about['weights'][:12]}`." if about["weights"] else ""
+        lines.append(f"Frames: {json.dumps(about['sampler'])}. Questions: `{about['questions'][:12]}`.{weights}")
         if asking := values["asking"]:
             pace = f"{asking['seconds']:.0f} s, {asking['batch']} at once"
             lines += [f"{asking['asked']:,} questions asked in {pace}.", machine_line(asking["machine"])]
@@ -124,6 +136,12 @@ class BenchmarkReport:
                 for value, one in own.items()
             ]
             tables.append((name.replace("_", " "), (name.replace("_", " "), "n", "right", "95 %"), rows))
+        if grid := self.values["grid"]:
+            across = list(dict.fromkeys(column for row in grid.values() for column in row))
+            cells: list[Sequence[str]] = [
+                (down, *(percent(row[one]) if one in row else "-" for one in across)) for down, row in grid.items()
+            ]
+            tables.append((GRID, ("", *across), cells))
         if self.values["right"]:
             given, right = self.values["given"], self.values["right"]
             counts: list[Sequence[str]] = [
@@ -140,12 +158,13 @@ class BenchmarkReport:
         table = published(self.values["about"]["benchmark"])
         if table is None:
             return []
+        full, places = (100, 1) if self.values["points"] is None else (self.values["points"], 2)
         groups = self.values["groups"].get(table.group, {})
         shares = [self.values if column == "overall" else groups.get(column, {}) for column in table.columns]
         rows: list[Sequence[str]] = [
-            (model, *("-" if one is None else f"{one:.1f}" for one in row)) for model, row in table.rows.items()
+            (model, *("-" if one is None else f"{one:.{places}f}" for one in row)) for model, row in table.rows.items()
         ]
-        own = ("-" if one.get("score") is None else f"{100 * one['score']:.1f}" for one in shares)
+        own = ("-" if one.get("score") is None else f"{full * one['score']:.{places}f}" for one in shares)
         rows.append((f"{self.values['about']['model']} (this run)", *own))
         note = f" ({table.note})" if table.note else ""
         return [(f"As published by others, and this run{note}", ("model", *table.columns), rows)]
@@ -187,8 +206,13 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _cells(tag: str, texts: Sequence[str]) -> str:
-    return "".join(f"<{tag}>{escape(text)}</{tag}>" for text in texts)
+def _cells(tag: str, texts: Sequence[str], *, shaded: bool = False) -> str:
+    return "".join(f"<{tag}{_shade(text) if shaded else ''}>{escape(text)}</{tag}>" for text in texts)
+
+
+def _shade(text: str) -> str:
+    """Return the colour of a heat map's cell: red for none right, green for all."""
+    return f' style="background:hsl({1.2 * float(text[:-2]):.0f} 65% 70%)"' if text.endswith(" %") else ""
 
 
 def _bold(line: str) -> str:

@@ -10,8 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kangaroo.chat.answerer import Answerer
 from kangaroo.errors import OptionError
 from kangaroo.evaluation.benchmark import Benchmark, Question, Rules
+from kangaroo.evaluation.referee import JUDGEMENTS, Referee
 from kangaroo.evaluation.result_report import BenchmarkReport
 from kangaroo.evaluation.results import Judged, figures, judge_all
 from kangaroo.evaluation.runner import ABOUT, ANSWERS, Line, read_about, read_answers
@@ -27,6 +29,7 @@ def report_on(
     judged: Sequence[Judged],
     rules: Rules,
     *,
+    referee: Referee,
     asking: dict[str, Any] | None = None,
     pictures: dict[str, list[str]] | None = None,
 ) -> BenchmarkReport:
@@ -41,6 +44,7 @@ def report_on(
             "title": benchmark.title,
             "source": benchmark.source,
             "asking": asking,
+            "judge": None if benchmark.appeals is None else referee.told(),
             "prompt": None if shown is None else asdict(benchmark.prompt(shown, "", Rules(about["rules"]))),
             **figures(benchmark, judged, rules),
         },
@@ -80,14 +84,22 @@ def _placed(folder: Path) -> list[tuple[int, str]]:
         raise OptionError(f"{folder / QUESTIONS} is missing or damaged; run the benchmark again") from None
 
 
-def rescore(benchmarks: dict[str, Benchmark], folder: Path, rules: Rules) -> BenchmarkReport:
-    """Score a run's answers under other rules and write a report beside that of the run; no model is called.
+def rescore(
+    benchmarks: dict[str, Benchmark], folder: Path, rules: Rules, judge: Answerer | None = None
+) -> BenchmarkReport:
+    """Score a run's answers under other rules, or with a judge, and write a report beside that of the run.
+
+    The model that answered is not called, nor a judge that is not named.
 
     Raises:
-        OptionError: The folder holds no run of a benchmark.
+        OptionError: The folder holds no run of a benchmark, or there is nothing to judge.
     """
     about, benchmark, questions, lines = _kept(benchmarks, folder)
-    return report_on(benchmark, folder, about, judge_all(benchmark, questions, lines, rules), rules)
+    if judge is not None and benchmark.appeals is None:
+        raise OptionError(f"{benchmark.name} is scored by rules alone; leave the judge out")
+    referee = Referee(folder, judge)
+    judged = judge_all(benchmark, questions, lines, rules, referee)
+    return report_on(benchmark, folder, about, judged, rules, referee=referee)
 
 
 def merge(benchmarks: dict[str, Benchmark], folders: Sequence[Path], out: Path) -> BenchmarkReport:
@@ -99,7 +111,7 @@ def merge(benchmarks: dict[str, Benchmark], folders: Sequence[Path], out: Path) 
     kept = [_kept(benchmarks, folder) for folder in folders]
     about = kept[0][0]
     for folder, (other, *_) in zip(folders, kept, strict=True):
-        for name in ("benchmark", "model", "rules", "sampler", "questions"):
+        for name in ("benchmark", "model", "rules", "sampler", "shown", "questions"):
             if other.get(name) != about.get(name):
                 raise OptionError(f"{folder} and {folders[0]} are of two runs: they differ in {name}")
     of = about["shard"]["of"]
@@ -113,6 +125,9 @@ def merge(benchmarks: dict[str, Benchmark], folders: Sequence[Path], out: Path) 
     places = {place: text for folder in folders for place, text in _placed(folder)}
     _write_lines(out / QUESTIONS, (places[place] for place in sorted(places)))
     _write_lines(out / ANSWERS, (json.dumps(line, ensure_ascii=False) for *_, own in kept for line in own.values()))
+    heard = [line for folder in folders for line in read_answers(folder / JUDGEMENTS)]
+    if heard:
+        _write_lines(out / JUDGEMENTS, (json.dumps(line, ensure_ascii=False) for line in heard))
     (out / ABOUT).write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return rescore(benchmarks, out, Rules(about["rules"]))
 
@@ -127,7 +142,7 @@ def compare(benchmarks: dict[str, Benchmark], first: Path, second: Path, rules: 
     abouts = []
     for folder in (first, second):
         about, benchmark, questions, lines = _kept(benchmarks, folder)
-        judged = judge_all(benchmark, questions, lines, rules)
+        judged = judge_all(benchmark, questions, lines, rules, Referee(folder))
         scores.append({one.question.id: one for one in judged if one.score is not None})
         abouts.append(about)
     if abouts[0]["benchmark"] != abouts[1]["benchmark"]:
@@ -142,7 +157,7 @@ def compare(benchmarks: dict[str, Benchmark], first: Path, second: Path, rules: 
     return {
         "benchmark": abouts[0]["benchmark"],
         "rules": rules,
-        "models": [about["model"] for about in abouts],
+        "models": [about["model"] + (" without the film" if about["shown"] == "nothing" else "") for about in abouts],
         "number": len(both),
         "only_in_one": len(scores[0].keys() ^ scores[1].keys()),
         "scores": [sum(pair[side] for pair in pairs) / len(pairs) for side in (0, 1)],
