@@ -4,112 +4,28 @@ import json
 import threading
 import time
 from contextlib import suppress
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from answerers import Scripted
-from layouts import ODD, copied, opened, write
+from layouts import ODD, copied, write
+from running import knowing, questions, read, run
 
 from kangaroo import cli
 from kangaroo.chat.remote import RemoteAnswerer
 from kangaroo.cli.benchmarking import SUMMARIES
 from kangaroo.errors import EndpointError, OptionError
 from kangaroo.evaluation.asking import Pace
-from kangaroo.evaluation.benchmark import Outcome, Rules, Way, questions_of
-from kangaroo.evaluation.measure import Shard, evaluate_benchmark
+from kangaroo.evaluation.benchmark import Outcome, Rules, Way
+from kangaroo.evaluation.measure import Shard, Shown
 from kangaroo.evaluation.runs import compare, merge, rescore
 from kangaroo.evaluation.table import BENCHMARKS
 from kangaroo.video.sampler import FrameSampler
 
 ALL = pytest.mark.parametrize("name", BENCHMARKS)
 HIDDEN = {"egoschema-full", "longvideobench-test"}
+pytestmark = pytest.mark.usefixtures("measured_once")
 SCORED = pytest.mark.parametrize("name", [name for name in BENCHMARKS if name not in HIDDEN])
-
-
-@pytest.fixture(scope="session")
-def short_film(tmp_path_factory):
-    from kangaroo.playground.draw import write_film
-    from kangaroo.playground.script import make_film
-
-    path = tmp_path_factory.mktemp("short") / "film.mp4"
-    write_film(replace(make_film(7, duration_s=2.5), width_px=112, height_px=112), path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def published(tmp_path_factory, short_film):
-    """Every data set, written once."""
-    return {name: write(name, tmp_path_factory.mktemp(name), short_film) for name in BENCHMARKS}
-
-
-@pytest.fixture(scope="session")
-def machine():
-    from kangaroo.evaluation.machine import describe_machine
-
-    return describe_machine()
-
-
-@pytest.fixture(autouse=True)
-def measured_once(machine, monkeypatch):
-    """The machine's speed takes half a second to measure; once is enough for a hundred reports."""
-    monkeypatch.setattr("kangaroo.evaluation.measure.describe_machine", lambda: machine)
-
-
-def questions(name, root, tmp_path):
-    return questions_of(BENCHMARKS[name], opened(name, root, tmp_path / "unpacked"))
-
-
-def in_words(question, way):
-    """A right answer, as a model gives it that was asked in any benchmark's way."""
-    if question.task == "caption_matching":
-        return f"Sentence {question.answer}"
-    if way is Way.RANK:
-        return question.options[question.letters.index(question.answer)]
-    return question.answer or "A"
-
-
-def knowing(name, asked):
-    """One who answers each question as it is known, by what the prompt holds."""
-    way = BENCHMARKS[name].way
-
-    def reply(text, film):
-        own = {
-            in_words(one, way)
-            for one in asked
-            if one.question.split("\n")[0] in text
-            and not one.fault
-            and (way is Way.RANK or all(option in text for option in one.options))
-        }
-        (answer,) = own
-        return answer
-
-    return Scripted(reply, name="knowing")
-
-
-def fair(text, film=None):
-    """A judge who gives all to what repeats the reference, and nothing to anything else."""
-    lines = text.split("\n")
-    if lines[0] == "The description:":
-        return lines[1]
-    if "The reference:" in lines:
-        right, said = (lines[lines.index(title) + 1] for title in ("The reference:", "To be marked:"))
-        return "5 and 5" if right == said else "1, 1"
-    right, said = (line.partition(": ")[2] for line in lines[-2:])
-    if "The answer to mark" in lines[-1]:
-        return "Correct." if right == said else "Incorrect"
-    return "3" if right == said else "0"
-
-
-def run(answerer, name, root, out, **options):
-    if BENCHMARKS[name].appeals is not None:
-        options.setdefault("judge", Scripted(fair, name="fair"))
-    data = opened(name, root, out / "unpacked")
-    return evaluate_benchmark(answerer, BENCHMARKS[name], data, out, **options).values
-
-
-def read(folder, file="report.json"):
-    return json.loads((folder / file).read_text(encoding="utf-8"))
 
 
 @ALL
@@ -371,6 +287,36 @@ def test_the_published_table_has_this_run_as_a_row(published, tmp_path):
 def test_the_page_shows_frames_of_what_was_asked(published, tmp_path):
     run(Scripted(lambda text, film: "A", name="rote"), "mlvu", published["mlvu"], tmp_path)
     assert (tmp_path / "report.html").read_text(encoding="utf-8").count("data:image/jpeg;base64,") >= 4
+
+
+def test_without_the_film_it_is_told_that_nothing_was_shown(published, tmp_path):
+    shown = []
+    rote = Scripted(lambda text, film: shown.append(film) or "A", name="rote")
+    values = run(rote, "video-mme-subtitles", published["video-mme-subtitles"], tmp_path / "blind", shown=Shown.NOTHING)
+    assert set(shown) == {None}
+    assert values["number"] == 8  # a missing film is not missed
+    assert "**The film was not shown**" in (tmp_path / "blind" / "report.md").read_text(encoding="utf-8")
+    run(rote, "video-mme-subtitles", published["video-mme-subtitles"], tmp_path / "seeing")
+    found = compare(BENCHMARKS, tmp_path / "blind", tmp_path / "seeing", Rules.STRICT)
+    assert found["models"] == ["rote without the film", "rote"]
+
+
+def test_what_is_submitted_is_what_each_server_takes(published, tmp_path):
+    rote = Scripted(lambda text, film: "B", name="rote")
+    for name in ("egoschema-full", "longvideobench-test", "mvbench"):
+        run(rote, name, published[name], tmp_path / name)
+    assert read(tmp_path / "egoschema-full", "submission.json")["001-uuid"] == 1
+    assert read(tmp_path / "egoschema-full", "submission.json")["005-uuid"] == -1  # its film is missing
+    letters = read(tmp_path / "longvideobench-test", "submission.json")
+    assert letters == {**dict.fromkeys([f"v{number}_0" for number in range(5)], "B"), "v5_0": ""}
+    tasks = read(tmp_path / "mvbench", "submission.json")
+    scored = read(tmp_path / "mvbench")["groups"]["task"]
+    assert len(tasks) == 21
+    assert all(
+        tasks[name.replace("_", " ").title()] == 100 * own["score"]
+        for name, own in scored.items()
+        if own["number"] == 1
+    )
 
 
 def test_another_run_is_not_mixed_in(published, tmp_path):

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kangaroo.chat.answerer import Answer, FinishReason, Likelihood, Sampling
-from kangaroo.chat.pictures import Pictures, take_pictures
+from kangaroo.chat.pictures import LONGEST_SIDE_PX, Pictures, take_pictures
 from kangaroo.chat.session import Ask, OpensSessions
 from kangaroo.chat.store import BoundedStore
 from kangaroo.dialogue.conversation import Conversation, Role, Text, Turn
@@ -107,6 +107,11 @@ class RemoteAnswerer(OpensSessions):
         if not names:
             raise EndpointError(f"{self.endpoint} lists no model; name one with --model")
         return names[0]
+
+    @property
+    def picture_px(self) -> int:
+        """The longer side of the frames that are sent; smaller films are sent as they are."""
+        return LONGEST_SIDE_PX
 
     @property
     def frame_sampler(self) -> FrameSampler:

@@ -232,6 +232,31 @@ def compare(
     )
 
 
+def fingerprint(
+    benchmark: Annotated[str, typer.Argument(help="One of the benchmarks.")],
+    data: DataOption,
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+) -> None:
+    """Write hashes of a BENCHMARK's films and questions, which keep it out of training data."""
+    from tempfile import TemporaryDirectory
+
+    from kangaroo.cli.watching import answering
+    from kangaroo.evaluation.dataset import Dataset
+    from kangaroo.evaluation.prints import fingerprint as fingerprint_of
+    from kangaroo.evaluation.table import BENCHMARKS
+
+    known = [name for name in BENCHMARKS if name not in NEEDLES]
+    if benchmark not in known:
+        raise OptionError(f"no benchmark is called {benchmark!r}; choose one of {', '.join(known)}")
+    one = BENCHMARKS[benchmark]
+    with TemporaryDirectory() as unpacked, answering("looking") as progress:
+        shelf = Dataset(data, source=one.source, unpacked=Path(unpacked))
+        found = fingerprint_of(one, shelf, progress=progress)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    found.write(out)
+    typer.echo(f"{out}: {len(found.films):,} films, {len(found.texts):,} runs of words")
+
+
 def _rules(name: str, known: "type[Rules]") -> "Rules":
     if name not in list(known):
         raise OptionError(f"--rules is {name!r}; choose one of {', '.join(known)}")

@@ -22,7 +22,7 @@ from kangaroo.evaluation.referee import Referee
 from kangaroo.evaluation.result_report import BenchmarkReport, pictures_of
 from kangaroo.evaluation.results import judge_all, judge_line
 from kangaroo.evaluation.runner import Line, examine
-from kangaroo.evaluation.runs import report_on, write_questions
+from kangaroo.evaluation.runs import report_on, write_questions, write_session
 from kangaroo.evaluation.score import wilson
 from kangaroo.evaluation.spoken import spoken_in
 from kangaroo.video.sampler import FrameSampler
@@ -122,7 +122,6 @@ def evaluate_benchmark(
         "shard": asdict(shard),
         "shown": shown,
         "questions": _digest(every),
-        "weights": getattr(answerer, "weights_hash", None),
     }
     sampler = sampler_of(answerer) or FrameSampler()
     out.mkdir(parents=True, exist_ok=True)
@@ -140,10 +139,16 @@ def evaluate_benchmark(
     lines = {line["id"]: line for line in run.lines}
     referee = Referee(out, judge)
     judged = judge_all(benchmark, questions, lines, rules, referee)
-    asking = {**run.speed, "machine": describe_machine()}
-    return report_on(
-        benchmark, out, run.about, judged, rules, referee=referee, asking=asking, pictures=pictures_of(judged, shelf)
+    write_session(
+        out,
+        {
+            **run.speed,
+            "weights": getattr(answerer, "weights_hash", None),
+            "picture_px": getattr(answerer, "picture_px", None),
+            "machine": describe_machine(),
+        },
     )
+    return report_on(benchmark, out, run.about, judged, rules, referee=referee, pictures=pictures_of(judged, shelf))
 
 
 class _Tally:

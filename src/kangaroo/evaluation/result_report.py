@@ -120,11 +120,19 @@ class BenchmarkReport:
                 lines.append(f"**{failed['number']:,} questions {said}**, the first: {failed['first'][0]['why']}")
         if values["cut_off"]:
             lines.append(f"{values['cut_off']:,} answers were cut off at their longest.")
-        weights = f" Weights: `{about['weights'][:12]}`." if about["weights"] else ""
-        lines.append(f"Frames: {json.dumps(about['sampler'])}. Questions: `{about['questions'][:12]}`.{weights}")
-        if asking := values["asking"]:
-            pace = f"{asking['seconds']:.0f} s, {asking['batch']} at once"
-            lines += [f"{asking['asked']:,} questions asked in {pace}.", machine_line(asking["machine"])]
+        fewest, most = values["frames"]
+        seen = f" {fewest} to {most} frames were seen." if most else ""
+        lines.append(f"Frames: {json.dumps(about['sampler'])}.{seen} Questions: `{about['questions'][:12]}`.")
+        if sessions := values["sessions"]:
+            last = sessions[-1]
+            number, seconds = (sum(one[name] for one in sessions) for name in ("asked", "seconds"))
+            weights = f" Weights: `{last['weights'][:12]}`." if last["weights"] else ""
+            picture = f" Pictures of {last['picture_px']} px." if last["picture_px"] else ""
+            lines += [
+                f"{number:,} questions asked in {seconds:,.0f} s, {last['batch']} at once.{picture}{weights}",
+                f"Answers are read by version {values['reading']} of our parsers.",
+                machine_line(last["machine"]),
+            ]
         return lines
 
     def _tables(self) -> list[Table]:

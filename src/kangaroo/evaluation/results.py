@@ -32,6 +32,7 @@ class Judged:
     failure: str = ""
     blame: Blame | None = None
     is_cut_off: bool = False
+    num_frames: int = 0
     counts: bool = True
 
     @property
@@ -89,6 +90,7 @@ def judge_line(benchmark: Benchmark, question: Question, line: Line | None, rule
         output=line["output"],
         verdict=benchmark.judge(question, line["output"], rules),
         is_cut_off=line["finish_reason"] == "length",
+        num_frames=line["num_frames"],
     )
 
 
@@ -98,6 +100,7 @@ def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules) -> dic
     verdicts = [one.verdict for one in judged if one.verdict is not None]
     mean_over = benchmark.mean_over.get(rules)
     groups = _groups(scored)
+    seen = [one.num_frames for one in judged if one.num_frames]
     failures = {blame: [one for one in judged if one.blame is blame] for blame in Blame}
     return {
         "rules": rules,
@@ -109,6 +112,7 @@ def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules) -> dic
         "mean_over": mean_over,
         "points": benchmark.points,
         "outcomes": {str(outcome): sum(one.outcome is outcome for one in verdicts) for outcome in Outcome},
+        "frames": (min(seen, default=0), max(seen, default=0)),
         "cut_off": sum(one.is_cut_off for one in judged),
         "failures": {
             str(blame): {

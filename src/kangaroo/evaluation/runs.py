@@ -1,7 +1,7 @@
 """Runs of benchmarks as folders: report on one, score it again under other rules, join shards, compare two.
 
-A folder holds `run.json` (what was asked and who answered), `questions.jsonl`, `answers.jsonl` (as they came) and the
-reports. Nothing here needs a model or the data set. Imports without torch.
+A folder holds `run.json` (what was asked and who answered), `questions.jsonl`, `answers.jsonl` (as they came),
+`sessions.jsonl` (how fast, where) and the reports. Nothing here needs a model or the data set. Imports without torch.
 """
 
 import json
@@ -19,7 +19,7 @@ from kangaroo.evaluation.results import Judged, figures, judge_all
 from kangaroo.evaluation.runner import ABOUT, ANSWERS, Line, read_about, read_answers
 from kangaroo.evaluation.score import cluster_bootstrap
 
-QUESTIONS = "questions.jsonl"
+QUESTIONS, SESSIONS = "questions.jsonl", "sessions.jsonl"
 
 
 def report_on(
@@ -30,20 +30,16 @@ def report_on(
     rules: Rules,
     *,
     referee: Referee,
-    asking: dict[str, Any] | None = None,
     pictures: dict[str, list[str]] | None = None,
 ) -> BenchmarkReport:
-    """Write the report of judged questions, and what is submitted where labels are hidden, into a run's folder.
-
-    `asking` says how fast the questions were asked and on which machine, where they were just asked.
-    """
+    """Write the report of judged questions, and what is submitted where labels are hidden, into a run's folder."""
     shown = next((one.question for one in judged if not one.question.fault), None)
     report = BenchmarkReport(
         values={
             "about": about,
             "title": benchmark.title,
             "source": benchmark.source,
-            "asking": asking,
+            "sessions": _lines(out / SESSIONS),
             "judge": None if benchmark.appeals is None else referee.told(),
             "prompt": None if shown is None else asdict(benchmark.prompt(shown, "", Rules(about["rules"]))),
             **figures(benchmark, judged, rules),
@@ -125,6 +121,8 @@ def merge(benchmarks: dict[str, Benchmark], folders: Sequence[Path], out: Path) 
     places = {place: text for folder in folders for place, text in _placed(folder)}
     _write_lines(out / QUESTIONS, (places[place] for place in sorted(places)))
     _write_lines(out / ANSWERS, (json.dumps(line, ensure_ascii=False) for *_, own in kept for line in own.values()))
+    for session in (one for folder in folders for one in _lines(folder / SESSIONS)):
+        write_session(out, session)
     heard = [line for folder in folders for line in read_answers(folder / JUDGEMENTS)]
     if heard:
         _write_lines(out / JUDGEMENTS, (json.dumps(line, ensure_ascii=False) for line in heard))
@@ -175,6 +173,18 @@ def write_questions(out: Path, every: Sequence[Question], own: Sequence[Question
         out / QUESTIONS,
         (json.dumps({"place": places[one.id], **asdict(one)}, ensure_ascii=False) for one in own),
     )
+
+
+def write_session(out: Path, session: dict[str, Any]) -> None:
+    """Add to a run how fast questions were asked this time, by which weights, on which machine."""
+    _write_lines(out / SESSIONS, (json.dumps(one, ensure_ascii=False) for one in [*_lines(out / SESSIONS), session]))
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    except ValueError:
+        raise OptionError(f"{path} is damaged; delete it: only times and machines are lost") from None
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:
