@@ -6,9 +6,10 @@ Imports without torch.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from kangaroo.chat.pictures import take_pictures
 from kangaroo.errors import KangarooError
@@ -29,13 +30,18 @@ _SAID = {
     Outcome.UNJUDGED: "need a judge and are left out",
     Outcome.HIDDEN: "have a right answer that is not published",
 }
-GRID = "Share right by depth (down) and frames (across)"
-Table = tuple[str, Sequence[str], list[Sequence[str]]]
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse}td,th{border:1px solid #bbb;padding:.2rem .6rem;text-align:left}"
-    "figure{margin:1.5rem 0}img{width:24%;margin-right:.5%}pre{white-space:pre-wrap;background:#f4f4f4;padding:.6rem}"
-)
+_GRID = "Share right by depth (down) and frames (across)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Words in rows; `is_heat` colours shares, `is_group` tables are small and stand side by side."""
+
+    title: str
+    head: Sequence[str]
+    rows: list[Sequence[str]]
+    is_heat: bool = False
+    is_group: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,34 +67,51 @@ class BenchmarkReport:
 
     def markdown(self) -> str:
         """Return the report as Markdown."""
-        lines = [f"# {self._title}", "", *self._facts()]
-        for title, head, rows in self._tables():
-            lines += ["", f"## {title}", "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-            lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
-        return "\n".join(lines) + "\n"
+        lines = [f"# {self._title}", "", *self._outcome()]
+        for table in self._tables():
+            lines += ["", f"## {table.title}", "", f"| {' | '.join(table.head)} |", "|---" * len(table.head) + "|"]
+            lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in table.rows]
+        return "\n".join([*lines, "", "## How it was measured", "", *self._manifest()]) + "\n"
 
     def html(self) -> str:
         """Return the report as one page that needs no other file."""
-        body = [f"<h1>{escape(self._title)}</h1>", *(f"<p>{_bold(line)}</p>" for line in self._facts())]
-        for title, head, rows in self._tables():
-            body.append(f"<h2>{escape(title)}</h2><table><tr>{_cells('th', head)}</tr>")
-            body += [f"<tr>{_cells('td', row, shaded=title == GRID)}</tr>" for row in rows]
-            body.append("</table>")
-        body.append("<h2>Examples</h2>")
-        for one in examples(self.judged):
-            images = "".join(f'<img src="{escape(url)}" alt="">' for url in self.pictures.get(one.question.id, ()))
-            options = "".join(f"\n{a}. {b}" for a, b in zip(one.question.letters, one.question.options, strict=True))
-            parsed = one.verdict.parsed if one.verdict else None
-            told = f"{_kind(one)}: answered {one.output!r}, read as {parsed}, right is {one.question.answer}"
-            body.append(f"<figure>{images}<pre>{escape(one.question.question + options)}</pre>{escape(told)}</figure>")
-        head = f'<meta charset="utf-8"><title>{escape(self._title)}</title><style>{_STYLE}</style>'
-        return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(body)}</body></html>\n'
+        import jinja2
+
+        page = jinja2.Environment(
+            loader=jinja2.PackageLoader("kangaroo", "evaluation"), autoescape=True, undefined=jinja2.StrictUndefined
+        )
+        page.filters["rich"] = _rich
+        score = self.values["score"]
+        return page.get_template("result_page.html.jinja").render(
+            title=self._title,
+            score=None if score is None else percent(score),
+            outcome=self._outcome(),
+            tables=self._tables(),
+            own=self._own,
+            examples=[self._example(one) for one in examples(self.judged)],
+            manifest=self._manifest(),
+            prompt=self.values["prompt"],
+        )
+
+    def _example(self, one: Judged) -> dict[str, Any]:
+        return {
+            "kind": _kind(one),
+            "question": one.question,
+            "options": list(zip(one.question.letters, one.question.options, strict=True)),
+            "output": one.output,
+            "parsed": one.verdict.parsed if one.verdict else None,
+            "pictures": self.pictures.get(one.question.id, ()),
+        }
 
     @property
     def _title(self) -> str:
         return f"{self.values['about']['model']} on {self.values['title']}"
 
-    def _facts(self) -> list[str]:
+    @property
+    def _own(self) -> str:
+        return f"{self.values['about']['model']} (this run)"
+
+    def _outcome(self) -> list[str]:
         """Say the score, over how many questions it stands, and what became of the others."""
         values, about = self.values, self.values["about"]
         whole = f"{values['number']:,} of {values['questions']:,} questions about {values['films']:,} films"
@@ -120,9 +143,14 @@ class BenchmarkReport:
                 lines.append(f"**{failed['number']:,} questions {said}**, the first: {failed['first'][0]['why']}")
         if values["cut_off"]:
             lines.append(f"{values['cut_off']:,} answers were cut off at their longest.")
+        return lines
+
+    def _manifest(self) -> list[str]:
+        """Say what else a figure depends on."""
+        values, about = self.values, self.values["about"]
         fewest, most = values["frames"]
         seen = f" {fewest} to {most} frames were seen." if most else ""
-        lines.append(f"Frames: {json.dumps(about['sampler'])}.{seen} Questions: `{about['questions'][:12]}`.")
+        lines = [f"Frames: `{json.dumps(about['sampler'])}`.{seen} Questions: `{about['questions'][:12]}`."]
         if sessions := values["sessions"]:
             last = sessions[-1]
             number, seconds = (sum(one[name] for one in sessions) for name in ("asked", "seconds"))
@@ -143,24 +171,25 @@ class BenchmarkReport:
                 (value, f"{one['number']:,}", percent(one["score"]), " to ".join(map(percent, one["interval"])))
                 for value, one in own.items()
             ]
-            tables.append((name.replace("_", " "), (name.replace("_", " "), "n", "right", "95 %"), rows))
+            title = name.replace("_", " ")
+            tables.append(Table(title=f"By {title}", head=(title, "n", "right", "95 %"), rows=rows, is_group=True))
         if grid := self.values["grid"]:
             across = list(dict.fromkeys(column for row in grid.values() for column in row))
             cells: list[Sequence[str]] = [
                 (down, *(percent(row[one]) if one in row else "-" for one in across)) for down, row in grid.items()
             ]
-            tables.append((GRID, ("", *across), cells))
+            tables.append(Table(title=_GRID, head=("", *across), rows=cells, is_heat=True))
         if self.values["right"]:
             given, right = self.values["given"], self.values["right"]
             counts: list[Sequence[str]] = [
                 (key, str(given.get(key, 0)), str(right.get(key, 0))) for key in sorted({*given, *right})
             ]
-            tables.append(("Answers", ("answer", "given", "right"), counts))
+            tables.append(Table(title="Answers", head=("answer", "given", "right"), rows=counts, is_group=True))
         first = [one for blame in self.values["failures"].values() for one in blame["first"]]
         if first:
             rows = [(one["id"], one["film"], one["why"]) for one in first]
-            tables.append(("Questions without an answer", ("question", "film", "why"), rows))
-        return [*tables, *self._published()]
+            tables.append(Table(title="Questions without an answer", head=("question", "film", "why"), rows=rows))
+        return [*self._published(), *tables]
 
     def _published(self) -> list[Table]:
         table = published(self.values["about"]["benchmark"])
@@ -173,9 +202,10 @@ class BenchmarkReport:
             (model, *("-" if one is None else f"{one:.{places}f}" for one in row)) for model, row in table.rows.items()
         ]
         own = ("-" if one.get("score") is None else f"{full * one['score']:.{places}f}" for one in shares)
-        rows.append((f"{self.values['about']['model']} (this run)", *own))
+        rows.append((self._own, *own))
         note = f" ({table.note})" if table.note else ""
-        return [(f"As published by others, and this run{note}", ("model", *table.columns), rows)]
+        title = f"As published by others, and this run{note}"
+        return [Table(title=title, head=("model", *table.columns), rows=rows)]
 
 
 def examples(judged: Sequence[Judged]) -> list[Judged]:
@@ -214,15 +244,10 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _cells(tag: str, texts: Sequence[str], *, shaded: bool = False) -> str:
-    return "".join(f"<{tag}{_shade(text) if shaded else ''}>{escape(text)}</{tag}>" for text in texts)
-
-
-def _shade(text: str) -> str:
-    """Return the colour of a heat map's cell: red for none right, green for all."""
-    return f' style="background:hsl({1.2 * float(text[:-2]):.0f} 65% 70%)"' if text.endswith(" %") else ""
-
-
-def _bold(line: str) -> str:
-    pieces = escape(line).split("**")
-    return "".join(f"<b>{piece}</b>" if place % 2 else piece for place, piece in enumerate(pieces))
+def _rich(line: str) -> Markup:
+    """Return a line's ** and ` as markup, all else escaped."""
+    text = str(escape(line))
+    for mark, tag in (("**", "b"), ("`", "code")):
+        pieces = text.split(mark)
+        text = "".join(f"<{tag}>{piece}</{tag}>" if place % 2 else piece for place, piece in enumerate(pieces))
+    return Markup(text)

@@ -31,9 +31,7 @@ def _prompt(question: Question, _spoken: str, _rules: Rules) -> Prompt:
 
 
 def _judge(question: Question, output: str, _rules: Rules) -> Verdict:
-    if not output:
-        return Verdict(outcome=Outcome.UNREAD, score=0.0)
-    return Verdict(outcome=Outcome.READ, parsed=output, score=float(output == question.answer))
+    return Verdict(outcome=Outcome.READ, parsed=output or None, score=float(output == question.answer))
 
 
 def _judge_said(question: Question, output: str, _rules: Rules) -> Verdict:
