@@ -8,8 +8,9 @@ FIRST ?= What happens in the film?
 SECOND ?= 红色六边形变成了什么颜色？
 
 VLLM := .venv-vllm/bin
+HARNESS := .venv-harness/bin
 
-.PHONY: help install check format test test-gpu test-vllm coverage demo bench surface clean
+.PHONY: help install check format test test-gpu test-vllm test-harness coverage demo bench surface clean
 
 help:
 	@echo "make install    make .venv with the package and pinned versions; the other targets do it when needed"
@@ -19,10 +20,11 @@ help:
 	@echo "make test       all tests that run anywhere"
 	@echo "make test-gpu   those that need a GPU or timm"
 	@echo "make test-vllm  those that ask a real vLLM, in an environment of its own: gigabytes, minutes"
+	@echo "make test-harness  whether lmms-eval's rules are read as lmms-eval does, in an environment of its own"
 	@echo "make coverage   the tests again, with a report in htmlcov/"
 	@echo "make bench      how fast joey answers on this machine"
 	@echo "make surface    write down the public names and options that tests/rules hold us to"
-	@echo "make clean      remove .venv, .venv-vllm and what builds and tests left behind"
+	@echo "make clean      remove the environments and what builds and tests left behind"
 
 install: $(STAMP)
 
@@ -63,6 +65,16 @@ test-vllm: .venv-vllm/installed
 		printf 'Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n' > vllm-0.32.0+cpu.dist-info/METADATA
 	@touch $@
 
+test-harness: .venv-harness/installed
+	PYTHONPATH=src $(HARNESS)/pytest tests/harness --noconftest --override-ini addopts=-q $(ARGS)
+
+# its functions alone are asked: what else it needs is gigabytes
+.venv-harness/installed: Makefile
+	test -x $(HARNESS)/pip || $(PYTHON) -m venv --clear .venv-harness
+	$(HARNESS)/pip install --quiet --disable-pip-version-check numpy jaxtyping pytest pytest-timeout av
+	$(HARNESS)/pip install --quiet --disable-pip-version-check --no-deps lmms-eval==0.7.3
+	@touch $@
+
 coverage: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not gpu and not timm and not vllm" \
 		--cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
@@ -77,4 +89,4 @@ surface: install
 	$(BIN)/python tests/rules/surface.py
 
 clean:
-	rm -rf .venv .venv-vllm build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-vllm .venv-harness build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

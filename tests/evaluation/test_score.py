@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from kangaroo.evaluation.score import cluster_bootstrap, wilson
+from kangaroo.evaluation.score import cluster_bootstrap, share, wilson
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,19 @@ def test_two_films_by_hand():
 def test_the_same_seed_draws_the_same():
     scores, films = [0.0, 1.0, 1.0, 0.5], [1, 1, 2, 3]
     assert cluster_bootstrap(scores, films, seed=3) == cluster_bootstrap(scores, films, seed=3)
+
+
+def test_groups_that_weigh_alike_give_the_interval_of_their_mean():
+    # one group of 100 films, all right, and one of 10 films, half right: the mean is that of the two shares
+    scores = [1.0] * 100 + [float(place % 2) for place in range(10)]
+    strata = ["large"] * 100 + ["small"] * 10
+    low, high = cluster_bootstrap(scores, range(110), strata=strata)
+    half = 1.96 * math.sqrt(0.25 / 10) / 2
+    assert (low, high) == pytest.approx((0.75 - half, 0.75 + half), abs=0.03)
+    assert cluster_bootstrap(scores, range(110), strata=["one"] * 110) == cluster_bootstrap(scores, range(110))
+
+
+def test_a_share_is_never_surer_than_independent_questions_would_be():
+    found = share([1.0] * 20, [0] * 20)
+    assert found["interval"] == wilson(20, 20)
+    assert (found["number"], found["score"]) == (20, 1.0)

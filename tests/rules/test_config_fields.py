@@ -15,6 +15,7 @@ _RESULTS = {
     "Record",
     "Refined",
     "Removed",
+    "Reply",
     "Technical",
     "TextCover",
     "VideoInfo",

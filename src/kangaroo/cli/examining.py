@@ -1,22 +1,22 @@
-"""`kangaroo evaluate`: examinations of what a model can do."""
+"""`kangaroo evaluate`: examinations on drawn films; the benchmarks are its other verbs."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from kangaroo.cli.options import DeviceOption, EndpointOption, ModelOption, answerer_of
+from kangaroo.cli.benchmarking import SUMMARIES, compare, fingerprint, merge, score, verb_of
+from kangaroo.cli.options import (
+    BatchOption,
+    DeviceOption,
+    EndpointOption,
+    ModelOption,
+    WorkersOption,
+    answerer_of,
+    pace_of,
+)
+from kangaroo.cli.watching import answering
 from kangaroo.errors import OptionError
-
-if TYPE_CHECKING:
-    from kangaroo.chat.local import LocalAnswerer
-    from kangaroo.chat.remote import RemoteAnswerer
-    from kangaroo.evaluation.asking import Pace
-
-BatchOption = Annotated[int | None, typer.Option(help="Questions asked at once; 64 on a GPU, else 1, each timed.")]
-WorkersOption = Annotated[int | None, typer.Option(help="Processes that draw films ahead; the cores but two.")]
 
 evaluate = typer.Typer(help="Measure what a model can do.", no_args_is_help=True)
 
@@ -49,7 +49,7 @@ def evaluate_playground(
     if unknown := [name for name in names if name not in list(Part)]:
         raise OptionError(f"no part is called {unknown[0]!r}; choose among {', '.join(Part)}")
     answerer = answerer_of(model, endpoint, device)
-    with _answering() as progress:
+    with answering() as progress:
         report = run.evaluate_playground(
             answerer,
             out,
@@ -59,7 +59,7 @@ def evaluate_playground(
             films=films,
             style=Style(style),
             drawing=Drawing(draw),
-            pace=_pace(answerer, batch, workers),
+            pace=pace_of(answerer, batch, workers),
             progress=progress,
         )
     typer.echo(report.markdown())
@@ -80,32 +80,16 @@ def evaluate_needle(
     from kangaroo.evaluation import needle_report
 
     answerer = answerer_of(model, endpoint, device)
-    pace = _pace(answerer, batch, workers)
-    with _answering() as progress:
+    pace = pace_of(answerer, batch, workers)
+    with answering() as progress:
         report = needle_report.evaluate_needle(
             answerer, out, per_cell=per_cell, seed=seed, pace=pace, progress=progress
         )
     typer.echo(report.markdown())
 
 
-@contextmanager
-def _answering() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar that counts answers while the block runs."""
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+for _name, _said in SUMMARIES.items():
+    evaluate.command(_name, help=_said)(verb_of(_name))
 
-    with Progress(*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()) as bar:
-        task = bar.add_task("answering", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _pace(answerer: "LocalAnswerer | RemoteAnswerer", batch: int | None, workers: int | None) -> "Pace":
-    """Return the pace asked for; by default many questions at once on a GPU, and films drawn by all cores but two."""
-    from kangaroo.evaluation.asking import Pace
-    from kangaroo.evaluation.machine import num_cores
-
-    model = getattr(answerer, "model", None)
-    on_gpu = getattr(getattr(model, "device", None), "type", None) == "cuda"
-    return Pace(
-        batch=(64 if on_gpu else 1) if batch is None else batch,
-        workers=max(0, num_cores() - 2) if workers is None else workers,
-    )
+for _verb in (score, merge, compare, fingerprint):
+    evaluate.command()(_verb)

@@ -10,6 +10,7 @@ from kangaroo.errors import OptionError
 if TYPE_CHECKING:
     from kangaroo.chat.local import LocalAnswerer
     from kangaroo.chat.remote import RemoteAnswerer
+    from kangaroo.evaluation.asking import Pace
 
 VideoArgument = Annotated[str, typer.Argument(help="A file, an http(s) URL, an image, or a folder of frames.")]
 ModelOption = Annotated[
@@ -22,6 +23,8 @@ FpsOption = Annotated[float | None, typer.Option(help="Frames a second.")]
 FramesOption = Annotated[int | None, typer.Option(help="An exact number of frames instead.")]
 StartOption = Annotated[float | None, typer.Option(help="Second of the film to begin at.")]
 EndOption = Annotated[float | None, typer.Option(help="Second of the film to stop at.")]
+BatchOption = Annotated[int | None, typer.Option(help="Questions asked at once; 64 on a GPU, else 1, each timed.")]
+WorkersOption = Annotated[int | None, typer.Option(help="Processes that draw films ahead; the cores but two.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -47,3 +50,16 @@ def check_place(endpoint: str | None, device: str | None) -> None:
     """Refuse a device for a model that is elsewhere."""
     if endpoint is not None and device is not None:
         raise OptionError(f"--device {device} is for a model here, but --endpoint asks one elsewhere; leave one out")
+
+
+def pace_of(answerer: "LocalAnswerer | RemoteAnswerer", batch: int | None, workers: int | None) -> "Pace":
+    """Return the pace asked for; by default many questions at once on a GPU, and films drawn by all cores but two."""
+    from kangaroo.evaluation.asking import Pace
+    from kangaroo.evaluation.machine import num_cores
+
+    model = getattr(answerer, "model", None)
+    on_gpu = getattr(getattr(model, "device", None), "type", None) == "cuda"
+    return Pace(
+        batch=(64 if on_gpu else 1) if batch is None else batch,
+        workers=max(0, num_cores() - 2) if workers is None else workers,
+    )

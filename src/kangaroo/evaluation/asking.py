@@ -1,26 +1,23 @@
-"""Put questions to an `Answerer` and judge what comes back: one by one and timed, or many at once.
+"""Put questions to an `Answerer`: one by one and timed, or many at once. What an answer is worth is decided elsewhere.
 
 One by one, questions about one film share what was read of it. At once, a GPU is kept busy: while one batch is
 answered, the films of the next are read. Imports without torch.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import groupby
-from pathlib import Path
 from time import perf_counter
 
-from kangaroo.chat.answerer import Answer, Answerer, Sampling
+from kangaroo.chat.answerer import Answer, Answerer, Likelihood, Sampling
 from kangaroo.chat.session import Ask, OpensSessions
-from kangaroo.errors import OptionError
-from kangaroo.evaluation.films import Films
-from kangaroo.evaluation.judge import judge
-from kangaroo.evaluation.playground import Item, Part, Playground
+from kangaroo.dialogue.conversation import Conversation
+from kangaroo.errors import KangarooError, OptionError, VideoError
 from kangaroo.video.sampler import FrameSampler
 
-_MAX_NEW_TOKENS = {Part.DESCRIBE: 640, Part.OPEN: 64}
 _FRAMES = 64  # a batch is counted in films of so many frames: of longer ones it holds fewer
 _BATCHES_UNDER_WAY = 2
 
@@ -45,66 +42,107 @@ class Pace:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
-    """One question answered.
+class Asked:
+    """A question as it is put: an answer is said, or one of the continuations is found by its likelihood.
+
+    Attributes:
+        id: Names the question.
+        film: Questions with the same one that follow each other share what was read of it.
+        conversation: Called when the question's turn has come; draws or finds the film.
+        max_new_tokens: The longest answer.
+        num_frames: About how many frames the film gives.
+        continuations: Where nothing is said: of several answers the likeliest is the output; one alone is the output
+            where each of its tokens was the likeliest at its place, and else nothing is.
+    """
+
+    id: str
+    film: Hashable
+    conversation: Callable[[], Conversation]
+    max_new_tokens: int
+    num_frames: int = _FRAMES
+    continuations: tuple[str, ...] = ()
+
+
+class Blame(StrEnum):
+    """Why there is no answer: the data lack something, or the model (or its server) did not manage."""
+
+    DATA = "data"
+    MODEL = "model"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What came back.
 
     `first_s` is how long the first words took from being asked; `is_cold` says that the film had not been shown
     before, so that these seconds hold everything. Of questions asked at once neither `first_s` nor `timings_s` says
     anything, and they are left out. `num_frames` is 0 where no film was shown, `interval_s` the time between two
-    frames, `off_s` how far a time told is from the truth. Tokens are None where an endpoint does not tell.
+    frames. Tokens are None where an endpoint does not tell. `failure` is the reason where no answer came.
+    `likelihoods` are those of continuations, in their order.
     """
 
     id: str
-    pair: str
-    part: Part
-    family: str
-    language: str
-    film: int
-    question: str
-    expected: str
-    output: str
-    parsed: str | None
-    right: bool
-    score: float
-    truth: float | None
-    off_s: float | None
-    names_sprite: bool
-    num_frames: int
-    interval_s: float
-    is_cold: bool
-    first_s: float | None
-    prompt_tokens: int | None
-    new_tokens: int | None
-    finish_reason: str | None
+    output: str = ""
+    num_frames: int = 0
+    interval_s: float = 0.0
+    is_cold: bool = False
+    first_s: float | None = None
+    prompt_tokens: int | None = None
+    new_tokens: int | None = None
+    finish_reason: str | None = None
     timings_s: dict[str, float] = field(default_factory=dict)
+    likelihoods: tuple[Likelihood, ...] = ()
+    failure: str | None = None
+    blame: Blame | None = None
 
 
-def one_by_one(answerer: Answerer, exam: Playground, items: Sequence[Item], films: Films) -> Iterator[Record]:
-    """Yield answers film by film: with a memory, only a question's own words are read anew."""
-    for (shown, place), group in groupby(
-        items, key=lambda item: (item.shows_film, item.film if item.shows_film else 0)
-    ):
-        path = films.get(exam.films[place]) if shown else films.folder
+class OnFailure(StrEnum):
+    """What happens when a question cannot be answered: the run stops there, or the reply says why and it goes on."""
+
+    STOP = "stop"
+    GO_ON = "go_on"
+
+
+def one_by_one(answerer: Answerer, asked: Sequence[Asked], on_failure: OnFailure = OnFailure.STOP) -> Iterator[Reply]:
+    """Yield replies film by film: with a memory, only a question's own words are read anew.
+
+    Raises:
+        KangarooError: A question could not be answered, and failures stop the run.
+    """
+    for _, group in groupby(asked, key=lambda one: one.film):
         ask: Ask = answerer.remembering() if isinstance(answerer, OpensSessions) else answerer.answer
-        for number, item in enumerate(group):
-            yield _timed(item, ask, path, is_cold=number == 0)
+        for number, one in enumerate(group):
+            try:
+                yield _ranked(answerer, one) if one.continuations else _timed(one, ask, is_cold=number == 0)
+            except KangarooError as error:
+                if on_failure is OnFailure.STOP:
+                    raise
+                yield failed(one.id, error)
 
 
 def at_once(
-    answerer: Answerer, exam: Playground, items: Sequence[Item], films: Films, *, batch: int
-) -> Iterator[Record]:
-    """Yield answers batch by batch, those of one length together, so that little is padded."""
+    answerer: Answerer, asked: Sequence[Asked], on_failure: OnFailure = OnFailure.STOP, *, batch: int
+) -> Iterator[Reply]:
+    """Yield replies batch by batch; `in_order` puts those of one length together, so that little is padded.
 
-    def ask(own: Sequence[Item]) -> list[Record]:
-        asked = [
-            item.conversation(films.get(exam.films[item.film]) if item.shows_film else films.folder) for item in own
-        ]
-        answers = answerer.answer_batch(asked, _sampling(own[0]))
-        return [_record(item, answer) for item, answer in zip(own, answers, strict=True)]
+    Raises:
+        KangarooError: As `one_by_one`. A batch that fails is asked again one by one where failures do not stop a run.
+    """
+
+    def ask(own: Sequence[Asked]) -> list[Reply]:
+        try:
+            if own[0].continuations:  # each of them is a batch, and the next film is read meanwhile
+                return [_ranked(answerer, one) for one in own]
+            answers = answerer.answer_batch([one.conversation() for one in own], _sampling(own[0]))
+        except KangarooError as error:
+            if on_failure is OnFailure.STOP:
+                raise
+            return [failed(own[0].id, error)] if len(own) == 1 else [reply for one in own for reply in ask([one])]
+        return [_reply(one, answer) for one, answer in zip(own, answers, strict=True)]
 
     with ThreadPoolExecutor(_BATCHES_UNDER_WAY) as threads:
-        running: deque[Future[list[Record]]] = deque()
-        for own in _batches(exam, items, batch, sampler_of(answerer)):
+        running: deque[Future[list[Reply]]] = deque()
+        for own in _batches(asked, batch):
             running.append(threads.submit(ask, own))
             if len(running) > _BATCHES_UNDER_WAY:
                 yield from running.popleft().result()
@@ -112,23 +150,17 @@ def at_once(
             yield from running.popleft().result()
 
 
-def in_order(exam: Playground, items: Sequence[Item], sampler: FrameSampler | None) -> list[Item]:
-    """Return items as `at_once` asks them: short answers first, then by length, film by film."""
-    return sorted(items, key=lambda item: (_most_tokens(item), _num_frames(exam, item, sampler), item.film))
+def in_order(asked: Sequence[Asked]) -> list[Asked]:
+    """Return questions as `at_once` asks them: short answers first, then by length, film by film."""
+    films = {film: place for place, film in enumerate(dict.fromkeys(one.film for one in asked))}
+    return sorted(asked, key=lambda one: (one.max_new_tokens, one.num_frames, films[one.film]))
 
 
-def _batches(exam: Playground, items: Sequence[Item], batch: int, sampler: FrameSampler | None) -> Iterator[list[Item]]:
-    own: list[Item] = []
-    held = 0
-    for item in in_order(exam, items, sampler):
-        frames = max(_FRAMES, _num_frames(exam, item, sampler))
-        if own and (held + frames > batch * _FRAMES or _most_tokens(item) != _most_tokens(own[0])):
-            yield own
-            own, held = [], 0
-        own.append(item)
-        held += frames
-    if own:
-        yield own
+def failed(id: str, error: KangarooError) -> Reply:
+    """Return the reply to a question that could not be answered."""
+    # an option that a film refuses is its clip: the records name seconds that the film does not have
+    blame = Blame.DATA if isinstance(error, VideoError | OptionError) else Blame.MODEL
+    return Reply(id=id, failure=str(error), blame=blame)
 
 
 def sampler_of(answerer: Answerer) -> FrameSampler | None:
@@ -136,56 +168,58 @@ def sampler_of(answerer: Answerer) -> FrameSampler | None:
     return answerer.frame_sampler if isinstance(answerer, OpensSessions) else None
 
 
-def _num_frames(exam: Playground, item: Item, sampler: FrameSampler | None) -> int:
-    if not item.shows_film:
-        return 0
-    return len((sampler or FrameSampler()).wanted_times(exam.films[item.film].duration_s))
+def _batches(asked: Sequence[Asked], batch: int) -> Iterator[list[Asked]]:
+    own: list[Asked] = []
+    held = 0
+    for one in asked:
+        frames = max(_FRAMES, one.num_frames)
+        if own and (held + frames > batch * _FRAMES or one.max_new_tokens != own[0].max_new_tokens):
+            yield own
+            own, held = [], 0
+        own.append(one)
+        held += frames
+    if own:
+        yield own
 
 
-def _most_tokens(item: Item) -> int:
-    return _MAX_NEW_TOKENS.get(item.part, 16)
+def _sampling(one: Asked) -> Sampling:
+    return Sampling(max_new_tokens=one.max_new_tokens)
 
 
-def _sampling(item: Item) -> Sampling:
-    return Sampling(max_new_tokens=_most_tokens(item))
+def _ranked(answerer: Answerer, one: Asked) -> Reply:
+    """Return the continuation that the model would say: the likeliest per token, as the field ranks options."""
+    found = answerer.score(one.conversation(), one.continuations)
+    if len(found) == 1:
+        output = one.continuations[0] if found[0].is_greedy else ""
+    else:
+        best = max(range(len(found)), key=lambda place: found[place].nats / max(1, found[place].num_tokens))
+        output = one.continuations[best]
+    return Reply(id=one.id, output=output, likelihoods=tuple(found))
 
 
-def _timed(item: Item, ask: Ask, path: Path, *, is_cold: bool) -> Record:
+def _timed(one: Asked, ask: Ask, *, is_cold: bool) -> Reply:
+    conversation = one.conversation()
     began = perf_counter()
-    answer = ask(item.conversation(path), _sampling(item))
+    answer = ask(conversation, _sampling(one))
     first_s: float | None = None
     for _ in answer:
         first_s = perf_counter() - began if first_s is None else first_s
     first_s = perf_counter() - began if first_s is None else first_s
-    return _record(item, answer, is_cold=is_cold, first_s=first_s, timings_s=answer.timings_s)
+    return _reply(one, answer, is_cold=is_cold, first_s=first_s, timings_s=answer.timings_s)
 
 
-def _record(
-    item: Item,
+def _reply(
+    one: Asked,
     answer: Answer,
     *,
     is_cold: bool = False,
     first_s: float | None = None,
     timings_s: dict[str, float] | None = None,
-) -> Record:
-    verdict = judge(item, answer.text)
+) -> Reply:
     times_s = answer.times_s[0] if answer.times_s else []
-    return Record(
-        id=item.id,
-        pair=item.pair,
-        part=item.part,
-        family=item.family,
-        language=item.language,
-        film=item.film,
-        question=item.question,
-        expected=item.expected,
+    return Reply(
+        id=one.id,
         output=answer.text,
-        parsed=verdict.parsed,
-        right=verdict.right,
-        score=verdict.score,
-        truth=verdict.truth,
-        off_s=verdict.off_s,
-        names_sprite=item.names_sprite,
         num_frames=len(times_s),
         interval_s=(times_s[-1] - times_s[0]) / (len(times_s) - 1) if len(times_s) > 1 else 0.0,
         is_cold=is_cold,

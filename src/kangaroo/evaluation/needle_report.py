@@ -3,19 +3,20 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kangaroo.chat.answerer import Answerer
 from kangaroo.errors import OptionError
-from kangaroo.evaluation.asking import Pace, Record, sampler_of
+from kangaroo.evaluation.asking import Pace, sampler_of
 from kangaroo.evaluation.films import Films
 from kangaroo.evaluation.machine import describe_machine
 from kangaroo.evaluation.needle import DEPTHS, FRAMES, NEEDLE_INTERVALS, PARTS, cells, make_needle
 from kangaroo.evaluation.playground import Part
 from kangaroo.evaluation.report import TITLES, machine_line, percent, score_part
-from kangaroo.evaluation.run import Progress, examine
+from kangaroo.evaluation.run import examine_films
+from kangaroo.evaluation.runner import Line, Progress
 
 
 @dataclass(frozen=True)
@@ -109,14 +110,14 @@ def evaluate_needle(
     exam = make_needle(sampler, per_cell=per_cell, seed=seed)
     with Films(out / "films", sampler=sampler, workers=pace.workers) as films:
         about = {"exam": "needle", "per_cell": per_cell, "seed": seed}
-        run = examine(answerer, out, exam, films, about=about, pace=pace, progress=progress)
+        run = examine_films(answerer, out, exam, films, about=about, pace=pace, progress=progress)
     where = cells(per_cell)
     report = NeedleReport(
         {
             "about": run.about,
             "machine": describe_machine(),
-            "parts": {str(part): _part(part, run.records, per_cell) for part in PARTS},
-            "fewer_frames": sum(one.num_frames < where[one.film].frames for one in run.records),
+            "parts": {str(part): _part(part, run.lines, per_cell) for part in PARTS},
+            "fewer_frames": sum(one["num_frames"] < where[one["film"]].frames for one in run.lines),
             "speed": run.speed,
         }
     )
@@ -124,17 +125,17 @@ def evaluate_needle(
     return report
 
 
-def _part(part: Part, records: Sequence[Record], per_cell: int) -> dict[str, Any]:
-    own = [record for record in records if record.part is part]
+def _part(part: Part, lines: Sequence[Line], per_cell: int) -> dict[str, Any]:
+    own = [line for line in lines if line["part"] == part]
     scores: dict[tuple[str, str], list[float]] = defaultdict(list)
     where = cells(per_cell)
-    for record in own:
-        cell = where[record.film]
-        scores[str(cell.frames), f"{cell.depth:g}"].append(record.score)
+    for line in own:
+        cell = where[line["film"]]
+        scores[str(cell.frames), f"{cell.depth:g}"].append(line["score"])
     grid: dict[str, dict[str, float]] = defaultdict(dict)
     for (frames, depth), right in scores.items():
         grid[frames][depth] = sum(right) / len(right)
-    return {**score_part(part, [asdict(record) for record in own]), "grid": dict(grid)}
+    return {**score_part(part, own), "grid": dict(grid)}
 
 
 def draw_grid(values: dict[str, Any], path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from kangaroo.evaluation.films import Drawing
 from kangaroo.evaluation.machine import describe_machine
 from kangaroo.evaluation.playground import Part, Playground
-from kangaroo.evaluation.score import Interval, cluster_bootstrap, wilson
+from kangaroo.evaluation.score import cluster_bootstrap, share
 from kangaroo.playground.questions import Family
 from kangaroo.playground.vocabulary import Language, Style
 
@@ -81,7 +81,7 @@ def machine_line(machine: dict[str, Any]) -> str:
 def make_report(
     about: dict[str, Any], playground: Playground, answers: Sequence[Answered], *, speed: dict[str, Any]
 ) -> Report:
-    """Score the answers, each a `Record` as a dictionary, in the order of the questions; `speed` is of their asking."""
+    """Score the answers, each a line of `answers.jsonl`, in the order of the questions; `speed` is of their asking."""
     by_part: dict[Part, list[Answered]] = defaultdict(list)
     for answer in answers:
         by_part[Part(answer["part"])].append(answer)
@@ -125,16 +125,7 @@ def score_part(part: Part, answers: list[Answered]) -> dict[str, Any]:
 
 
 def _scored(answers: Sequence[Answered]) -> dict[str, Any]:
-    """Return the mean score and its interval over films, but never a narrower one than Wilson's.
-
-    Films that are all right, or one film alone, have nothing to be drawn from.
-    """
-    scores = [one["score"] for one in answers]
-    low, high = cluster_bootstrap(scores, [one["film"] for one in answers])
-    if all(score in (0, 1) for score in scores):
-        least, most = wilson(round(sum(scores)), len(scores))
-        low, high = min(low, least), max(high, most)
-    return {"number": len(scores), "score": sum(scores) / len(scores), "interval": Interval(low, high)}
+    return share([one["score"] for one in answers], [one["film"] for one in answers])
 
 
 def _pairs(answers: Sequence[Answered]) -> list[tuple[Answered, Answered]]:

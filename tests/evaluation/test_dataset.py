@@ -1,0 +1,95 @@
+"""Finding a data set's tables and films, in folders and archives; nothing else is ever touched."""
+
+import zipfile
+
+import pytest
+
+from kangaroo.errors import OptionError, VideoError
+from kangaroo.evaluation.dataset import Dataset
+
+
+def dataset(root):
+    return Dataset(root, source="https://example.org/data", unpacked=root.parent / "unpacked")
+
+
+def put(path, content=b"film"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_of_films_with_one_name_the_folders_decide(tmp_path):
+    first = put(tmp_path / "data" / "one" / "clips" / "a.mp4")
+    second = put(tmp_path / "data" / "two" / "clips" / "a.mp4")
+    data = dataset(tmp_path / "data")
+    assert data.file("two/clips/a.mp4") == data.file("two/clips/a") == second
+    assert data.file("one/clips/a.mp4") == first
+    assert data.file("elsewhere/clips/a.mp4") in (first, second)
+
+
+@pytest.mark.parametrize("name", ["../secret", "../secret.mp4", "", "/", ".", "..", "secret.mp4", "a" * 5000, "\0"])
+def test_nothing_outside_is_found(tmp_path, name):
+    put(tmp_path / "secret.mp4")
+    put(tmp_path / "data" / "a.mp4")
+    data = dataset(tmp_path / "data")
+    assert not data.has(name)
+    with pytest.raises(VideoError, match="is missing"):
+        data.file(name)
+
+
+def test_a_film_is_taken_out_of_its_archive_once_whatever_its_name_there(tmp_path):
+    (tmp_path / "data").mkdir()
+    with zipfile.ZipFile(tmp_path / "data" / "films.zip", "w") as archive:
+        archive.writestr("../../evil.mp4", b"evil")
+        archive.writestr("videos/b.mp4", b"good")
+    data = dataset(tmp_path / "data")
+    path = data.file("videos/b")
+    assert path.read_bytes() == b"good"
+    before = path.stat().st_mtime_ns
+    assert data.file("videos/b").stat().st_mtime_ns == before
+    assert data.file("evil").read_bytes() == b"evil"
+    assert {one.parent for one in (path, data.file("evil"))} == {tmp_path / "unpacked"}
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["data", "unpacked"]
+
+
+def test_a_folder_of_pictures_comes_out_whole(tmp_path):
+    (tmp_path / "data").mkdir()
+    with zipfile.ZipFile(tmp_path / "data" / "frames.zip", "w") as archive:
+        for number in range(3):
+            archive.writestr(f"frames/clip/{number:03d}.jpg", b"picture")
+            archive.writestr(f"frames/clip2/{number:03d}.jpg", b"other")
+    folder = dataset(tmp_path / "data").file("frames/clip")
+    assert sorted(path.name for path in folder.iterdir()) == ["000.jpg", "001.jpg", "002.jpg"]
+
+
+def test_a_broken_archive_is_named(tmp_path):
+    put(tmp_path / "data" / "films.zip", b"no archive")
+    with pytest.raises(OptionError, match=r"films\.zip cannot be opened .* https://example"):
+        dataset(tmp_path / "data").file("a")
+
+
+def test_a_broken_member_is_a_film_that_cannot_be_had(tmp_path):
+    path = tmp_path / "data" / "films.zip"
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.mp4", b"x" * 1000)
+    path.write_bytes(path.read_bytes().replace(b"x" * 1000, b"y" * 1000))
+    with pytest.raises(VideoError, match="cannot be taken out"):
+        dataset(tmp_path / "data").file("a")
+    assert not (tmp_path / "unpacked" / "a.mp4").exists()
+
+
+@pytest.mark.parametrize(("name", "content"), [("t.json", b"{"), ("t.jsonl", b"{}\n{"), ("t.parquet", b"PAR1no")])
+def test_a_broken_table_is_named(tmp_path, name, content):
+    put(tmp_path / "data" / name, content)
+    with pytest.raises(OptionError, match=rf"{name} cannot be read .* https://example"):
+        dataset(tmp_path / "data").rows(name)
+
+
+def test_the_first_pattern_that_matches_gives_the_rows(tmp_path):
+    put(tmp_path / "data" / "b-1.jsonl", b'{"n": 1}\n\n{"n": 2}\n')
+    put(tmp_path / "data" / "b-2.jsonl", '{"n": "\u2028"}'.encode())
+    put(tmp_path / "data" / "c.json", b'[{"n": 3}]')
+    data = dataset(tmp_path / "data")
+    assert data.rows("a.json", "b-*.jsonl", "c.json") == [{"n": 1}, {"n": 2}, {"n": "\u2028"}]
+    assert data.rows("c.json") == [{"n": 3}]
