@@ -32,10 +32,11 @@ from kangaroo.curation.words.captioning import (
 )
 from kangaroo.curation.words.categories import CategorySettings, category_of
 from kangaroo.curation.words.instructions import Written, record, write
-from kangaroo.curation.words.leaks import Fingerprints, LeakSettings
+from kangaroo.curation.words.leaks import ORDERS, LeakSettings
 from kangaroo.curation.words.merging import Merged, MergeSettings, merge
 from kangaroo.curation.words.refining import RefineSettings
 from kangaroo.curation.words.tasks import InstructSettings, languages_of, languages_wanted
+from kangaroo.data.fingerprints import Fingerprints
 from kangaroo.data.record import Medium, Record
 from kangaroo.errors import EndpointError, KangarooError
 from kangaroo.playground.vocabulary import Language
@@ -194,7 +195,9 @@ class Words:
             written = tuple(read_settings(Written, one, where="written") for one in results["written"])
         captioners = ", ".join(one.model.name for one in self.captions.captioners)
         for one in written:
-            if found := next(((b, asked) for b in self.benchmarks if (asked := b.asks(one.rounds))), None):
+            if found := next(
+                ((b, asked) for b in self.benchmarks if (asked := b.asks(one.rounds, without=ORDERS))), None
+            ):
                 _log.warning("%s: left out, %s asks %r too", clip.id, found[0].benchmark, found[1].question[:80])
                 continue
             source = merged[one.task.language]

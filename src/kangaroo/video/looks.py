@@ -7,7 +7,7 @@ whoever writes fingerprints and whoever looks for them use the same. Axes: heigh
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float32, Float64, UInt8
 
 _SIDE_PX, _WAVES = 32, 8
 _FLAT = 3.0  # levels of standard deviation under which a picture shows nothing and is like every other such picture
@@ -17,7 +17,8 @@ _GREY = (0.299, 0.587, 0.114)  # BT.601
 def look_hash(pixels: UInt8[np.ndarray, "height width 3"]) -> str | None:
     """Return 64 bits in 16 hexadecimal digits, None for a picture that shows nothing."""
     height, width = pixels.shape[:2]
-    grey = _means(height) @ (pixels @ np.array(_GREY)) @ _means(width).T
+    rows = (_means(height) @ pixels.reshape(height, -1).astype(np.float32)).reshape(_SIDE_PX, width, 3)
+    grey = (rows @ np.array(_GREY)) @ _means(width).T
     if grey.std() < _FLAT:
         return None
     waves = (_cosines() @ grey @ _cosines().T).ravel()
@@ -25,12 +26,12 @@ def look_hash(pixels: UInt8[np.ndarray, "height width 3"]) -> str | None:
 
 
 @cache
-def _means(size_px: int) -> Float64[np.ndarray, "side height"]:
+def _means(size_px: int) -> Float32[np.ndarray, "side size"]:
     """Return the weights that make 32 means of a row or column, each of an equal share."""
     edges = np.linspace(0, size_px, _SIDE_PX + 1)
     starts = np.arange(size_px)
     shares = np.minimum(edges[1:, None], starts + 1) - np.maximum(edges[:-1, None], starts)
-    return np.clip(shares, 0, None) * _SIDE_PX / size_px
+    return (np.clip(shares, 0, None) * _SIDE_PX / size_px).astype(np.float32)
 
 
 @cache

@@ -16,8 +16,9 @@ from kangaroo.curation.words.captioning import refine_captions
 from kangaroo.curation.words.instructions import Written, record, write
 from kangaroo.curation.words.merging import merge
 from kangaroo.curation.words.tasks import InstructSettings, Task
-from kangaroo.curation.words.templates import Round, by_rule, details
+from kangaroo.curation.words.templates import by_rule, details
 from kangaroo.data.check import check
+from kangaroo.data.fingerprints import Round
 from kangaroo.data.record import Kind, Medium
 from kangaroo.data.write import write_jsonl
 from kangaroo.playground.vocabulary import Language

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kangaroo.chat.answerer import Answer, Answerer, FinishReason, Sampling
+from kangaroo.chat.answerer import Answer, Answerer, FinishReason, Likelihood, Sampling
 from kangaroo.curation.engine.ledger import told_of
 from kangaroo.curation.engine.step import dumps
 from kangaroo.dialogue.conversation import Conversation, Text
@@ -58,7 +58,7 @@ class Remembered:
         """Answer several conversations, one after another where they are not known."""
         return [self.answer(conversation, sampling) for conversation in conversations]
 
-    def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[float]:
+    def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[Likelihood]:
         """Return what the other returns; scores are not remembered."""
         return self._answerer.score(conversation, continuations)
 

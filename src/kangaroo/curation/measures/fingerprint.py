@@ -1,19 +1,9 @@
-"""Hash pictures so that copies of a film hash alike, whatever their codec, size or rate.
-
-A picture becomes 64 bits that scaling, re-encoding and brightness hardly touch: the signs of its coarsest cosine
-waves against their median. Axes: frame.
-"""
+"""Know a film by hashes of its pictures, by which copies are found whatever their codec, size or rate."""
 
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-from jaxtyping import UInt8
-
 from kangaroo.video.frames import Frames
-
-_SIDE_PX, _WAVES = 32, 8
-_FLAT = 3.0  # levels of standard deviation under which a picture shows nothing and is like every other such picture
+from kangaroo.video.looks import look_hash
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,15 +19,6 @@ def fingerprint(frames: Frames) -> Fingerprint:
 
     >>> fingerprint(frames).hashes
     """
-    found = [(_hash(pixels), round(time_s, 3)) for pixels, time_s in zip(frames.pixels, frames.times_s, strict=True)]
-    known = [(one, float(time_s)) for one, time_s in found if one is not None]
+    hashes = map(look_hash, frames.pixels)
+    known = [(one, round(float(time_s), 3)) for one, time_s in zip(hashes, frames.times_s, strict=True) if one]
     return Fingerprint(hashes=tuple(one for one, _ in known), times_s=tuple(time_s for _, time_s in known))
-
-
-def _hash(pixels: UInt8[np.ndarray, "height width 3"]) -> str | None:
-    small = cv2.resize(pixels, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    if grey.std() < _FLAT:
-        return None
-    waves = cv2.dct(grey)[:_WAVES, :_WAVES].ravel()
-    return np.packbits(waves > np.median(waves[1:])).tobytes().hex()  # the first wave is the brightness

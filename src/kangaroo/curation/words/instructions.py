@@ -16,7 +16,8 @@ from kangaroo.curation.words.merging import Merged
 from kangaroo.curation.words.refining import Flaw, refine
 from kangaroo.curation.words.sentences import NEGATIONS, content_words, language_of, telling_words
 from kangaroo.curation.words.tasks import InstructSettings, Task, tasks_of
-from kangaroo.curation.words.templates import Round, by_rule, lettered
+from kangaroo.curation.words.templates import by_rule, lettered
+from kangaroo.data.fingerprints import Round
 from kangaroo.data.record import Kind, Medium, Record, Said
 from kangaroo.dialogue.conversation import Conversation, Role
 from kangaroo.playground.vocabulary import Language

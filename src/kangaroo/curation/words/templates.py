@@ -18,6 +18,7 @@ from kangaroo.curation.words.sentences import (
     telling_words,
 )
 from kangaroo.curation.words.tasks import Task
+from kangaroo.data.fingerprints import Round
 from kangaroo.playground.rounds import LETTERS, with_options
 from kangaroo.playground.vocabulary import Language, Phrase
 from kangaroo.playground.wording import LETTER_ONLY
@@ -51,14 +52,6 @@ _PLACED_EN = re.compile(
     re.I,
 )
 _PLACED_ZH = re.compile(r"^([\u4e00-\u9fff]{1,8}?)(?:位于|在)([\u4e00-\u9fff]{1,8})[。！]?$")
-
-
-@dataclass(frozen=True)
-class Round:
-    """A question and its answer."""
-
-    question: str
-    answer: str
 
 
 @dataclass(frozen=True)
