@@ -1,6 +1,7 @@
 """Decisions follow from stored scores alone: every clip with its reasons, a million clips in a second or two."""
 
 import time
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,9 +10,10 @@ from reels import parts_of, recipe_over
 
 from kangaroo.curation.engine.layout import Layout
 from kangaroo.curation.engine.ledger import CurationError, Ledger
+from kangaroo.curation.engine.pipeline import Fate
 from kangaroo.curation.engine.recipe import Bounds, Of, Rule, bounds_of, read_set
 from kangaroo.curation.engine.status import status
-from kangaroo.curation.engine.table import decide, kept_clips, what_if
+from kangaroo.curation.engine.table import conclude, decide, kept_clips, what_if
 from kangaroo.errors import OptionError
 
 RULES = (
