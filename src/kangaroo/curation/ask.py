@@ -8,10 +8,10 @@ from typing import Any
 from kangaroo.curation.clip import Clip
 from kangaroo.curation.ledger import CurationError, State, Unit
 from kangaroo.curation.pipeline import Pipeline
-from kangaroo.curation.pool import Desks
 from kangaroo.curation.step import FRAMES, Step, dumps
 from kangaroo.curation.watch import pictures_at
 from kangaroo.errors import EndpointError, KangarooError
+from kangaroo.video.isolate import Errands
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +31,13 @@ class Question:
     size_px: tuple[int, int]
 
 
-def ask(question: Question, parts: Pipeline, desks: Desks, *, time_s: float) -> list[Unit]:
+def ask(question: Question, parts: Pipeline, errands: Errands, *, time_s: float) -> list[Unit]:
     """Return what came of each step: an endpoint that fails, or the lack of what it needs, leaves it blocked."""
     results = dict(question.known)
     units = []
     for step in question.steps:
         try:
-            state, told = _outcome(step, question, results, parts, desks, time_s=time_s)
+            state, told = _outcome(step, question, results, parts, errands, time_s=time_s)
         except EndpointError as error:
             state, told = State.BLOCKED, str(error)
         except CurationError:
@@ -51,7 +51,7 @@ def ask(question: Question, parts: Pipeline, desks: Desks, *, time_s: float) -> 
 
 
 def _outcome(
-    step: Step, question: Question, results: dict[str, Any], parts: Pipeline, desks: Desks, *, time_s: float
+    step: Step, question: Question, results: dict[str, Any], parts: Pipeline, errands: Errands, *, time_s: float
 ) -> tuple[State, str]:
     clip = question.clip
     if missing := [name for name in step.needs if name != FRAMES and name not in results]:
@@ -61,7 +61,7 @@ def _outcome(
         times_s = parts.key_times(clip, results)
         if not times_s:
             return State.QUARANTINED, "no picture of the clip is worth showing"
-        results[FRAMES] = desks.call(
+        results[FRAMES] = errands.call(
             pictures_at, clip.video, times_s, question.size_px, name=str(clip.video), time_s=time_s, doing="decoding it"
         )
     return State.DONE, dumps(step.function(clip, {name: results[name] for name in step.needs}, step.settings))

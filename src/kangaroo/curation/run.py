@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -17,7 +18,7 @@ from kangaroo.curation.layout import Layout
 from kangaroo.curation.ledger import CurationError, Ledger, State, Unit, alone, told_of
 from kangaroo.curation.listing import find_videos, subject_of
 from kangaroo.curation.pipeline import Pipeline
-from kangaroo.curation.pool import Desks, each
+from kangaroo.curation.pool import each, hired
 from kangaroo.curation.probe import Probed, probe
 from kangaroo.curation.recipe import Recipe
 from kangaroo.curation.step import dumps, plain
@@ -26,6 +27,7 @@ from kangaroo.curation.watch import Errand, Found, fitted_px, watch
 from kangaroo.data.record import Kind, Medium, Record
 from kangaroo.data.write import write_jsonl, write_shards
 from kangaroo.errors import KangarooError
+from kangaroo.video.isolate import Errands
 
 _LEAST_BYTES = 64 << 20  # less is a full disk
 _BYTES_PER_S = 20e6  # the slowest disk that a probe is given time for
@@ -87,14 +89,15 @@ class Run:
                 {"step": "list", "subject": ascii(str(path)), "reason": "its name is no text; rename it"}
             )
         ledger.list_videos((path, subject) for path in named if (subject := subject_of(path)) is not None)
-        with Desks(memory_bytes=int(self.limits.memory_gib * 2**30)) as desks:
-            self._probe(ledger, desks)
-            self._watch(ledger, desks)
+        first = [path for path, _ in islice(ledger.files(without=""), 1)]
+        with hired(self.limits, shared=[self.at.ledger, *first]) as errands:
+            self._probe(ledger, errands)
+            self._watch(ledger, errands)
             verdicts = self._decide(ledger)
             num_records = 0
             if verdicts is not None:
-                self._ask(ledger, desks)
-                num_records = self._write(ledger, desks)
+                self._ask(ledger, errands)
+                num_records = self._write(ledger, errands)
         quarantined = self._list_quarantine(ledger)
         return Outcome(
             verdicts=verdicts,
@@ -103,7 +106,7 @@ class Run:
             num_blocked=sum(self._count(ledger, step.name, State.BLOCKED) for step in self.parts.asking),
         )
 
-    def _probe(self, ledger: Ledger, desks: Desks) -> None:
+    def _probe(self, ledger: Ledger, errands: Errands) -> None:
         signature = self.parts.signatures["probe"]
         files = list(ledger.files(without=signature))
 
@@ -111,27 +114,27 @@ class Run:
             path, _ = file
             size = path.stat().st_size if path.exists() else 0
             time_s = self.limits.limit_s + size / _BYTES_PER_S
-            return desks.call(probe, path, name=str(path), time_s=time_s, doing="reading it")
+            return errands.call(probe, path, name=str(path), time_s=time_s, doing="reading it")
 
         for number, ((_, subject), found) in enumerate(
-            each(files, do, threads=self.limits.workers, stop=desks.stop), start=1
+            each(files, do, threads=self.limits.workers, stop=errands.cancel), start=1
         ):
             ledger.record([_unit(signature, subject, found)])
             self.tell("probing", number, len(files))
         ledger.identify(signature)
 
-    def _watch(self, ledger: Ledger, desks: Desks) -> None:
+    def _watch(self, ledger: Ledger, errands: Errands) -> None:
         steps, signatures = self.parts.measuring, self.parts.signatures
         todo = list(ledger.contents_to_do(cut=signatures["cut"], signatures=[signatures[step.name] for step in steps]))
-        errands = (self._errand(ledger, content, path) for content, path in todo)
+        films = (self._errand(ledger, content, path) for content, path in todo)
 
         def do(errand: tuple[Errand, int]) -> Found:
             asked, num_frames = errand
             options = {"name": str(asked.video), "doing": "decoding and measuring it"}
-            return desks.call(watch, asked, time_s=self._time_s(num_frames), **options)
+            return errands.call(watch, asked, time_s=self._time_s(num_frames), **options)
 
         for number, ((errand, _), found) in enumerate(
-            each(errands, do, threads=self.limits.workers, stop=desks.stop), start=1
+            each(films, do, threads=self.limits.workers, stop=errands.cancel), start=1
         ):
             self._record_watched(ledger, errand, found)
             self.tell("watching", number, len(todo))
@@ -237,7 +240,7 @@ class Run:
                 quality=(pixels, clip.end_s - clip.start_s, rate),
             )
 
-    def _ask(self, ledger: Ledger, desks: Desks) -> None:
+    def _ask(self, ledger: Ledger, errands: Errands) -> None:
         if not self.parts.asking:
             return
         signatures = self.parts.signatures
@@ -257,14 +260,14 @@ class Run:
                     )
 
         def do(question: Question) -> list[Unit]:
-            return ask(question, self.parts, desks, time_s=self.limits.limit_s)
+            return ask(question, self.parts, errands, time_s=self.limits.limit_s)
 
-        for number, (_, units) in enumerate(each(todo(), do, threads=self.limits.asking, stop=desks.stop), start=1):
+        for number, (_, units) in enumerate(each(todo(), do, threads=self.limits.asking, stop=errands.cancel), start=1):
             assert not isinstance(units, KangarooError), "each step's mistakes are outcomes"
             ledger.record(units)
             self.tell("asking", number, len(kept))
 
-    def _write(self, ledger: Ledger, desks: Desks) -> int:
+    def _write(self, ledger: Ledger, errands: Errands) -> int:
         make = self.parts.records
         if make is None:
             return 0
@@ -286,10 +289,10 @@ class Run:
         def do(task: tuple[Path, tuple[Clip, ...], int]) -> None:
             video, clips, num_frames = task
             time_s, options = self._time_s(num_frames), {"name": str(video), "doing": "writing its clips"}
-            desks.call(export, video, clips, self.at.media, self.parts.media, time_s=time_s, **options)
+            errands.call(export, video, clips, self.at.media.absolute(), self.parts.media, time_s=time_s, **options)
 
         for number, ((video, *_), failed) in enumerate(
-            each(tasks, do, threads=self.limits.workers, stop=desks.stop), start=1
+            each(tasks, do, threads=self.limits.workers, stop=errands.cancel), start=1
         ):
             if isinstance(failed, KangarooError):
                 if shutil.disk_usage(self.at.out).free < _LEAST_BYTES:
