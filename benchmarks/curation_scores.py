@@ -23,14 +23,14 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from kangaroo.curation.changes import measure_changes
-from kangaroo.curation.cuts import find_cuts
-from kangaroo.curation.faces import FaceDetector, measure_faces
-from kangaroo.curation.fingerprints import fingerprint
-from kangaroo.curation.models import FACES, TEXT, find_weights
-from kangaroo.curation.motion import measure_motion
-from kangaroo.curation.technical import find_picture, measure_technical
-from kangaroo.curation.text import TextDetector, measure_text, text_mask
+from kangaroo.curation.measures.changes import measure_changes
+from kangaroo.curation.measures.cuts import find_cuts
+from kangaroo.curation.measures.faces import FaceDetector, measure_faces
+from kangaroo.curation.measures.fingerprint import fingerprint
+from kangaroo.curation.measures.models import FACES, TEXT, find_weights
+from kangaroo.curation.measures.motion import measure_motion
+from kangaroo.curation.measures.technical import find_picture, measure_technical
+from kangaroo.curation.measures.text import TextDetector, measure_text, text_mask
 from kangaroo.playground.render import Renderer
 from kangaroo.playground.script import make_film
 from kangaroo.video.frames import Frames

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from reels import BRIGHTNESS, DOUBLED, TROUBLED, one_record, parts_of, recipe_over
 
-from kangaroo.curation.recipe import Engine, Machine
-from kangaroo.curation.run import Run
-from kangaroo.curation.step import FRAMES, Step
+from kangaroo.curation.engine.recipe import Engine, Machine
+from kangaroo.curation.engine.run import Run
+from kangaroo.curation.engine.step import Seen, Step
 
 LOST = "lost"
 PIDS = "pids"  # a folder beside the run's, where there is one: names the actors that are at work, to be killed
@@ -27,12 +27,12 @@ def telling(clip, inputs, settings):
     if clip.video.stem == LOST:
         os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(0.4)
-    return {"count": len(inputs["frames"])}
+    return {"count": len(inputs[Seen.PAIRS])}
 
 
 def start(folder, out, machine):
     told = Step(
-        name="told", version=1, settings=str(out.with_name(PIDS)), needs=(FRAMES,), function=telling, depends_on=()
+        name="told", version=1, settings=str(out.with_name(PIDS)), needs=(Seen.PAIRS,), function=telling, depends_on=()
     )
     recipe = recipe_over(folder, out, machine=machine)
     return Run(recipe, parts_of(recipe, BRIGHTNESS, DOUBLED, TROUBLED, told, records=one_record)).go()

@@ -8,8 +8,8 @@ import pytest
 from joey_captions import key_frames
 
 from kangaroo.chat.pictures import encode_jpeg
-from kangaroo.curation.balance import Kind, balance
 from kangaroo.curation.report import Cost, Remaining, Report, Shown, histogram
+from kangaroo.curation.words.balance import Kind, balance
 
 ATTACK = "\"'><script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kangaroo.curation.balance import Balance
+from kangaroo.curation.words.balance import Balance
 
 if TYPE_CHECKING:
     from jinja2 import Template
