@@ -39,5 +39,7 @@ def start(folder, out, machine):
 
 
 if __name__ == "__main__":
-    machine = Machine(engine=Engine.RAY, address=sys.argv[3], limit_s=6.0, frame_limit_s=0.01)
+    from clustered import start  # a worker cannot import a main program
+
+    machine = Machine(engine=Engine.RAY, address=sys.argv[3], limit_s=12.0, frame_limit_s=0.01)
     print(start(Path(sys.argv[1]), Path(sys.argv[2]), machine).num_records)
