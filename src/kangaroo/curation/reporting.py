@@ -16,7 +16,7 @@ from kangaroo.curation.engine.layout import Layout
 from kangaroo.curation.engine.ledger import Ledger, State, loads
 from kangaroo.curation.engine.look import fitted_px
 from kangaroo.curation.engine.pipeline import Pipeline
-from kangaroo.curation.engine.pool import Desks, each
+from kangaroo.curation.engine.pool import each, hired
 from kangaroo.curation.engine.recipe import Recipe, Rule
 from kangaroo.curation.engine.status import opened
 from kangaroo.curation.engine.table import query
@@ -211,14 +211,14 @@ class _Gathered:
             if path not in wanted.values():
                 path.unlink()
         machine = self.recipe.machine
-        with Desks(memory_bytes=int(machine.memory_gib * 2**30)) as desks:
+        with hired(machine, shared=[]) as errands:
 
             def do(clip: Clip) -> bytes:
                 options = {"name": str(clip.video), "doing": "decoding it"}
-                return desks.call(picture_of, clip, time_s=machine.limit_s, **options)
+                return errands.call(picture_of, clip, time_s=machine.limit_s, **options)
 
             todo = [clip for clip in clips if not wanted[clip.id].exists()]
-            for clip, jpeg in each(todo, do, threads=machine.workers, stop=desks.stop):
+            for clip, jpeg in each(todo, do, threads=machine.workers, stop=errands.cancel):
                 if not isinstance(jpeg, KangarooError):  # the page does without
                     with whole(wanted[clip.id]) as unfinished:
                         unfinished.write_bytes(jpeg)

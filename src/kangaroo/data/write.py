@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from uuid import uuid4
 
 from kangaroo.data.jsonl import find_beside
 from kangaroo.data.layout import MAX_RECORD_BYTES, dumps
@@ -108,7 +109,7 @@ def _line(record: Record) -> bytes:
 def whole(path: Path) -> Iterator[Path]:
     """Lend a path beside the wanted one, which takes its name only when all is written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
+    unfinished = path.with_name(f"{path.name}.{uuid4().hex}.unfinished")  # of two machines, each has a name of its own
     try:
         yield unfinished
         os.replace(unfinished, path)

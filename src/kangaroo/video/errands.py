@@ -19,10 +19,11 @@ class Workers:
     Args:
         limits: What each may use.
         num_workers: The most calls at a time; a process starts when it is first needed.
+        make: Makes one of them.
     """
 
-    def __init__(self, limits: Limits, *, num_workers: int) -> None:
-        self._all = [Worker(limits) for _ in range(num_workers)]
+    def __init__(self, limits: Limits, *, num_workers: int, make: Callable[[Limits], Worker] = Worker) -> None:
+        self._all = [make(limits) for _ in range(num_workers)]
         # the last that was free comes first: its process runs already
         self._free: queue.LifoQueue[Worker] = queue.LifoQueue()
         for worker in self._all:

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from kangaroo.errors import KangarooError, OptionError, VideoError
@@ -107,6 +107,7 @@ class Worker:
         *arguments: Any,
         name: str,
         doing: str = "decoding it",
+        time_s: float | None = None,
         **options: Any,
     ) -> Result:
         """Return what a function returns in the worker.
@@ -116,6 +117,7 @@ class Worker:
             arguments: Its arguments, as far as they can be pickled.
             name: What messages call the film.
             doing: What messages say was done to it.
+            time_s: The limit of this call, where it has one of its own.
             options: Its named arguments.
 
         Raises:
@@ -123,13 +125,14 @@ class Worker:
             KangarooError: Whatever of that kind the function raises.
         """
         request = pickle.dumps((function, arguments, options), protocol=pickle.HIGHEST_PROTOCOL)
+        limits = self.limits if time_s is None else replace(self.limits, time_s=time_s)
         had_served = self._num_served
         self._stopped = False
-        answer = self._asked(request)
-        if isinstance(answer, _Gone) and answer.may_be_worn_out and had_served:
-            answer = self._asked(request)
-        if isinstance(answer, _Gone):
-            raise VideoError(f"{name}: {doing} {answer.told(self.limits)}")
+        answer = self.ask(request, limits)
+        if isinstance(answer, Gone) and answer.may_be_worn_out and had_served:
+            answer = self.ask(request, limits)
+        if isinstance(answer, Gone):
+            raise VideoError(f"{name}: {doing} {answer.told(limits)}")
         if isinstance(answer, KangarooError):
             raise answer
         return answer
@@ -152,7 +155,8 @@ class Worker:
                 pipe.close()  # type: ignore[union-attr]
         process.wait()
 
-    def _asked(self, request: bytes) -> Any:
+    def ask(self, request: bytes, limits: Limits) -> Any:
+        """Return what comes of a pickled call: its result, a `KangarooError`, or how the worker ended."""
         is_new = self._process is None or self._owner != os.getpid()  # a fork must not share its parent's pipes
         if is_new:
             self._process, self._owner = _started(), os.getpid()
@@ -168,7 +172,7 @@ class Worker:
             timed_out.set()
             process.kill()
 
-        timer = threading.Timer(self.limits.time_s, give_up)
+        timer = threading.Timer(limits.time_s, give_up)
         timer.daemon = True
         try:
             if is_new:
@@ -184,18 +188,23 @@ class Worker:
             timer.cancel()
             code = process.wait()
             self.close()
-            return _Gone(code=code, timed_out=timed_out.is_set())
+            return Gone(code=code, timed_out=timed_out.is_set())
         finally:
             timer.cancel()
         self._num_served += 1
-        if isinstance(answer, _Gone):
+        if isinstance(answer, Gone):
             self.close()  # out of memory, of which it may hold much
         return answer
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Gone:
-    """How a worker ended; code 0 where it only ran out of memory."""
+class Gone:
+    """How a worker ended.
+
+    Attributes:
+        code: The process's; 0 where it only ran out of memory, negative for a signal.
+        timed_out: Whether it was ended for going past its time.
+    """
 
     code: int
     timed_out: bool = False
@@ -206,6 +215,7 @@ class _Gone:
         return not self.timed_out and self.code != -signal.SIGKILL
 
     def told(self, limits: Limits) -> str:
+        """Return how it ended, in words."""
         if self.timed_out:
             return f"took longer than {limits.time_s:g} s; it was stopped"
         if self.code == 0:
@@ -245,7 +255,7 @@ def serve(memory_bytes: int) -> None:
         except KangarooError as error:
             answer = error
         except MemoryError:
-            answer = _Gone(code=0)
+            answer = Gone(code=0)
         pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
         answers.flush()
 

@@ -8,11 +8,11 @@ from typing import Any
 from kangaroo.curation.clip import Clip
 from kangaroo.curation.engine.ledger import CurationError, State, Unit
 from kangaroo.curation.engine.pipeline import Pipeline
-from kangaroo.curation.engine.pool import Desks
 from kangaroo.curation.engine.step import Seen, Step, dumps
 from kangaroo.curation.measures.key_frames import KeyFrameSettings, pick_key_frames
 from kangaroo.errors import EndpointError, KangarooError
 from kangaroo.video.decode import read_frames
+from kangaroo.video.errands import Errands
 from kangaroo.video.frames import Frames
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
@@ -39,13 +39,13 @@ class Question:
     size_px: tuple[int, int]
 
 
-def consult(question: Question, parts: Pipeline, desks: Desks, *, time_s: float) -> list[Unit]:
+def consult(question: Question, parts: Pipeline, errands: Errands, *, time_s: float) -> list[Unit]:
     """Return what came of each step: an endpoint that fails, or the lack of what it needs, leaves it blocked."""
     results, failed = dict(question.known), set(question.failed)
     units = []
     for step in question.steps:
         try:
-            state, told = _outcome(step, question, results, failed, parts, desks, time_s=time_s)
+            state, told = _outcome(step, question, results, failed, parts, errands, time_s=time_s)
         except EndpointError as error:
             state, told = State.BLOCKED, str(error)
         except CurationError:
@@ -66,7 +66,7 @@ def _outcome(
     results: dict[str, Any],
     failed: Set[str],
     parts: Pipeline,
-    desks: Desks,
+    errands: Errands,
     *,
     time_s: float,
 ) -> tuple[State, str]:
@@ -76,7 +76,7 @@ def _outcome(
             return State.QUARANTINED, f"needs {bad[0]}, which failed"
         return State.BLOCKED, f"needs {missing[0]}"
     if step.looks and Seen.KEY_FRAMES not in results:
-        found = desks.call(
+        found = errands.call(
             key_frames_of, clip, parts.key_frames, question.size_px, parts.writing_on(results),
             name=str(clip.video), time_s=time_s, doing="decoding it",
         )  # fmt: skip

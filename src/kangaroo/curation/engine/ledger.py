@@ -6,7 +6,7 @@ One process writes; any number may read meanwhile (WAL).
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -143,27 +143,37 @@ class Ledger:
         for subject, state, told in self._rows(query, signature):
             yield subject, Unit(signature=signature, subject=subject, state=State(state), told=told)
 
-    def files(self, *, without: str) -> Iterator[tuple[Path, str]]:
-        """Yield listed files, with their subjects, for which a step is pending."""
-        query = """SELECT path, subject FROM videos WHERE listed = 1 AND NOT EXISTS
+    def files(self, *, without: str) -> "Todo":
+        """Return the listed files, with their subjects, for which a step is pending."""
+        query = """SELECT subject, path FROM videos WHERE listed = 1 AND NOT EXISTS
             (SELECT 1 FROM units WHERE signature = ? AND units.subject = videos.subject) ORDER BY path"""
-        return ((Path(path), subject) for path, subject in self._rows(query, without))
+        return self._todo(query, without)
+
+    def first_file(self) -> Path | None:
+        """Return a listed file, None where there is none."""
+        row = self._row("SELECT path FROM videos WHERE listed = 1 ORDER BY path")
+        return None if row is None else Path(row[0])
 
     def contents(self) -> Iterator[tuple[str, Path]]:
         """Yield each content that is listed, once, with the first path of a file that holds it."""
         query = "SELECT video, min(path) FROM videos WHERE listed = 1 AND video IS NOT NULL GROUP BY video"
         return ((video, Path(path)) for video, path in self._rows(query))
 
-    def contents_to_do(self, *, cut: str, signatures: Sequence[str]) -> Iterator[tuple[str, Path]]:
-        """Yield each listed content that is not cut, or has a clip for which one of the steps is pending."""
-        query = """SELECT 1 FROM clips WHERE clips.signature = ?1 AND video = ?2 AND NOT EXISTS
-            (SELECT 1 FROM units WHERE units.signature = ?3 AND subject = clips.id) LIMIT 1"""
-        for content, path in list(self.contents()):
-            unit = self.unit(cut, content)
-            if unit is None or (
-                unit.state is State.DONE and any(self._row(query, cut, content, one) for one in signatures)
-            ):
-                yield content, path
+    def contents_to_do(self, *, cut: str, signatures: Sequence[str]) -> "Todo":
+        """Return each listed content that is not cut, or has a clip for which one of the steps is pending.
+
+        With it comes the first path of a file that holds it.
+        """
+        pending = " OR ".join(
+            f"NOT EXISTS (SELECT 1 FROM units WHERE signature = ?{at} AND subject = clips.id)"
+            for at, _ in enumerate(signatures, start=3)
+        )
+        query = f"""SELECT found.video, found.path FROM
+            (SELECT video, min(path) AS path FROM videos WHERE listed = 1 AND video IS NOT NULL GROUP BY video) AS found
+            LEFT JOIN units ON units.signature = ?1 AND units.subject = found.video
+            WHERE state IS NULL OR (state = ?2 AND EXISTS (SELECT 1 FROM clips
+            WHERE clips.signature = ?1 AND clips.video = found.video AND ({pending or "0"})))"""
+        return self._todo(query, cut, State.DONE, *signatures)
 
     def clips_of(self, video: str, path: Path, *, cut: str) -> list[Clip]:
         """Return the clips of a content in the order of time."""
@@ -222,6 +232,24 @@ class Ledger:
         row = self._row(query, subject)
         return None if row is None else str(row[0])
 
+    def _todo(self, query: str, *values: Any) -> "Todo":
+        """Put rows of two texts aside on disk, where what is recorded meanwhile does not change them."""
+        with self._explained(), self._base:
+            self._base.execute(
+                "CREATE TEMP TABLE IF NOT EXISTS todo (list INTEGER, place INTEGER, name TEXT, path TEXT)"
+            )
+            self._base.execute("CREATE UNIQUE INDEX IF NOT EXISTS temp.todo_in_order ON todo (list, place)")
+            (number,) = self._base.execute("SELECT coalesce(max(list), 0) + 1 FROM todo").fetchone()
+            self._base.execute(f"INSERT INTO todo SELECT {number}, row_number() OVER (), * FROM ({query})", values)
+        count = self._number("SELECT count(*) FROM todo WHERE list = ?", number)
+
+        def page(behind: int) -> list[tuple[Any, ...]]:
+            wanted = "SELECT name, path FROM todo WHERE list = ? AND place > ? ORDER BY place LIMIT ?"
+            with self._explained():
+                return self._base.execute(wanted, (number, behind, _ROWS)).fetchall()
+
+        return Todo(count=count, page=page)
+
     def _number(self, query: str, *values: Any) -> int:
         row = self._row(query, *values)
         assert row is not None, "a count is a row"
@@ -247,6 +275,26 @@ class Ledger:
             yield
         except sqlite3.Error as error:
             raise told_of(self.path, error) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Todo:
+    """Names with paths that lie on disk until they are asked for, so that memory does not grow with their number.
+
+    Attributes:
+        count: How many there are.
+        page: Returns the next ones behind a number of them.
+    """
+
+    count: int
+    page: Callable[[int], list[tuple[Any, ...]]]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[tuple[str, Path]]:
+        for behind in range(0, self.count, _ROWS):
+            yield from ((name, Path(path)) for name, path in self.page(behind))
 
 
 def told_of(path: Path, error: sqlite3.Error | OSError) -> CurationError:

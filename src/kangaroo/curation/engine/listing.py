@@ -2,7 +2,9 @@
 
 import glob
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from kangaroo.errors import OptionError
@@ -53,8 +55,8 @@ ENDINGS = frozenset(
 _LIST = ".txt"
 
 
-def find_videos(places: Iterable[str], *, outside: Path) -> list[Path]:
-    """Return the files that places name, absolute, each once and in order.
+def find_videos(places: Iterable[str], *, outside: Path) -> Iterator[Path]:
+    """Return the files that places name, absolute, as they are found: one that two places name comes twice.
 
     A folder is searched through for endings of videos and images; a file that is named itself is taken as it is.
 
@@ -65,13 +67,14 @@ def find_videos(places: Iterable[str], *, outside: Path) -> list[Path]:
     Raises:
         OptionError: A place is missing, a glob finds nothing, or a folder holds no video.
     """
-    found: set[Path] = set()
+    found: list[Iterator[Path]] = []
     for place in places:
-        own = {path for path in _of(place, inside=None) if not path.is_relative_to(outside.absolute())}
-        if not own:
+        own = (path for path in _of(place, inside=None) if not path.is_relative_to(outside.absolute()))
+        first = next(own, None)
+        if first is None:
             raise OptionError(f"videos: {place!r} holds no video or image")
-        found |= own
-    return sorted(found)
+        found += [iter([first]), own]
+    return chain.from_iterable(found)
 
 
 def subject_of(path: Path) -> str | None:
@@ -85,12 +88,20 @@ def subject_of(path: Path) -> str | None:
     ]
 
 
+def _under(folder: Path) -> Iterator[Path]:
+    """Yield what lies under a folder without holding its names."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _under(Path(entry.path))
+            else:
+                yield Path(entry.path)
+
+
 def _of(place: str, *, inside: Path | None) -> Iterator[Path]:
     path = Path(place).expanduser()
     if path.is_dir():
-        yield from (
-            file.absolute() for file in path.rglob("*") if file.suffix.lower()[1:] in ENDINGS and file.is_file()
-        )
+        yield from (file for file in _under(path.absolute()) if file.suffix.lower()[1:] in ENDINGS and file.is_file())
     elif path.suffix.lower() == _LIST and path.is_file():
         if inside is not None:
             raise OptionError(f"videos: {inside} names the list {place!r}; a list names videos, folders or globs")

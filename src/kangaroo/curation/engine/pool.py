@@ -1,13 +1,15 @@
 """Do many tasks at a time, each under limits, a bounded number in flight whatever the number of tasks."""
 
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
-from typing import Any, TypeVar
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TypeVar
 
 from kangaroo.curation.engine.ledger import CurationError
+from kangaroo.curation.engine.recipe import Engine, Machine
 from kangaroo.errors import KangarooError
+from kangaroo.video.errands import Errands, Workers
 from kangaroo.video.isolate import Limits, Worker
 
 Task = TypeVar("Task")
@@ -52,41 +54,24 @@ def each(
                 stop()
 
 
-class Desks:
-    """A worker process for each thread that calls one, under limits of its own for each call.
+@contextmanager
+def hired(machine: Machine, *, shared: Sequence[Path]) -> Iterator[Errands]:
+    """Lend what calls functions in worker processes, on this machine or on a cluster, and end them with the block.
 
-    >>> with Desks(memory_bytes=8 << 30) as desks:
-    ...     desks.call(probe, path, name="film.mp4", time_s=60)
+    >>> with hired(recipe.machine, shared=[]) as errands:
+    ...     errands.call(probe, path, name="film.mp4", doing="reading it", time_s=60)
+
+    Args:
+        machine: Which, how many, and how much memory each may use.
+        shared: Files that every worker must see.
     """
+    with ExitStack() as stack:
+        make: Callable[[Limits], Worker] = Worker
+        if machine.engine == Engine.RAY:
+            from kangaroo.curation.engine.cluster import joined
 
-    def __init__(self, *, memory_bytes: int) -> None:
-        self._limits = Limits(memory_bytes=memory_bytes)
-        self._own = threading.local()
-        self._all: list[Worker] = []
-
-    def __enter__(self) -> "Desks":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for worker in self._all:
-            worker.stop()
-            worker.close()
-
-    def call(self, function: Callable[..., Result], *arguments: Any, name: str, time_s: float, doing: str) -> Result:
-        """Return what a function returns in this thread's worker.
-
-        Raises:
-            VideoError: The worker crashes or goes past a limit.
-            KangarooError: Whatever of that kind the function raises.
-        """
-        worker = getattr(self._own, "worker", None)
-        if worker is None:
-            worker = self._own.worker = Worker(self._limits)
-            self._all.append(worker)
-        worker.limits = replace(self._limits, time_s=time_s)
-        return worker.call(function, *arguments, name=name, doing=doing)
-
-    def stop(self) -> None:
-        """End the calls that are under way. From any thread."""
-        for worker in self._all:
-            worker.stop()
+            make = stack.enter_context(joined(machine, shared=shared))
+        limits = Limits(memory_bytes=int(machine.memory_gib * 2**30))
+        workers = Workers(limits, num_workers=machine.workers, make=make)
+        stack.callback(workers.close)
+        yield Errands(workers)

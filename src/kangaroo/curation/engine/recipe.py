@@ -11,11 +11,21 @@ from kangaroo.curation.settings import read_settings, unknown
 from kangaroo.errors import OptionError
 
 
+class Engine(StrEnum):
+    """Where the processes run that decode and compute. LOCAL: on this machine. RAY: on the nodes of a Ray cluster."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     """What a run may use.
 
     Attributes:
+        engine: Where its processes run.
+        address: Of the Ray cluster, as `ray.init` takes it; `local` starts one on this machine. By default the one
+            that this machine belongs to.
         workers: Processes that decode and compute.
         asking: Clips that wait for models at a time.
         memory_gib: Of each such process.
@@ -23,6 +33,8 @@ class Machine:
         frame_limit_s: See above.
     """
 
+    engine: Engine = Engine.LOCAL
+    address: str | None = None
     workers: int = 2
     asking: int = 8
     memory_gib: float = 8.0
@@ -30,6 +42,8 @@ class Machine:
     frame_limit_s: float = 0.1
 
     def __post_init__(self) -> None:
+        if self.address is not None and self.engine != Engine.RAY:
+            raise OptionError(f'address is {self.address!r}, but engine is {self.engine}; give engine = "ray"')
         for name in ("workers", "asking"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} is {getattr(self, name)}; give 1 or more")

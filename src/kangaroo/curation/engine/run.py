@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -17,7 +17,7 @@ from kangaroo.curation.engine.ledger import CurationError, Ledger, State, Unit, 
 from kangaroo.curation.engine.listing import find_videos, subject_of
 from kangaroo.curation.engine.look import fitted_px
 from kangaroo.curation.engine.pipeline import Fate, Pipeline, Results
-from kangaroo.curation.engine.pool import Desks, each
+from kangaroo.curation.engine.pool import each, hired
 from kangaroo.curation.engine.probe import Probed, probe
 from kangaroo.curation.engine.recipe import Recipe
 from kangaroo.curation.engine.step import dumps, plain
@@ -27,6 +27,7 @@ from kangaroo.curation.measures.duplicates import Hashed, find_copies
 from kangaroo.data.record import Kind, Medium, Record
 from kangaroo.data.write import write_jsonl, write_shards
 from kangaroo.errors import KangarooError
+from kangaroo.video.errands import Errands
 
 _LEAST_BYTES = 64 << 20  # less is a full disk
 _BYTES_PER_S = 20e6  # the slowest disk that a probe is given time for
@@ -76,26 +77,22 @@ class Run:
         except OSError as error:
             raise told_of(self.at.out, error) from None
 
-    def _go(self, ledger: Ledger, videos: list[Path]) -> Outcome:
+    def _go(self, ledger: Ledger, videos: Iterable[Path]) -> Outcome:
         for path in (*self.at.out.glob("*.unfinished"), *self.at.media.glob("*.unfinished")):
             path.unlink()
         (self.at.out / "recipe.json").write_text(
             json.dumps(plain(self.recipe), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
-        named = [path for path in videos if _is_text(path)]
-        for path in set(videos) - set(named):
-            self._left_out.append(
-                {"step": "list", "subject": ascii(str(path)), "reason": "its name is no text; rename it"}
-            )
-        ledger.list_videos((path, subject) for path in named if (subject := subject_of(path)) is not None)
-        with Desks(memory_bytes=int(self.limits.memory_gib * 2**30)) as desks:
-            self._probe(ledger, desks)
-            self._watch(ledger, desks)
+        ledger.list_videos(self._named(videos))
+        first = ledger.first_file()
+        with hired(self.limits, shared=[self.at.ledger, *([first] if first else [])]) as errands:
+            self._probe(ledger, errands)
+            self._watch(ledger, errands)
             verdicts = self._decide(ledger)
             num_records = 0
             if verdicts is not None:
-                self._ask(ledger, desks)
-                num_records = self._write(ledger, desks)
+                self._ask(ledger, errands, num_kept=verdicts.kept)
+                num_records = self._write(ledger, errands)
         quarantined = self._list_quarantine(ledger)
         return Outcome(
             verdicts=verdicts,
@@ -104,35 +101,45 @@ class Run:
             num_blocked=sum(self._count(ledger, step.name, State.BLOCKED) for step in self.parts.asking),
         )
 
-    def _probe(self, ledger: Ledger, desks: Desks) -> None:
-        signature = self.parts.signatures["probe"]
-        files = list(ledger.files(without=signature))
+    def _named(self, videos: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+        """Yield files with their subjects; a name that is no text cannot be listed."""
+        for path in videos:
+            if _is_text(path):
+                if (subject := subject_of(path)) is not None:
+                    yield path, subject
+            else:
+                told = {"step": "list", "subject": ascii(str(path)), "reason": "its name is no text; rename it"}
+                self._left_out += [] if told in self._left_out else [told]
 
-        def do(file: tuple[Path, str]) -> Probed:
-            path, _ = file
+    def _probe(self, ledger: Ledger, errands: Errands) -> None:
+        signature = self.parts.signatures["probe"]
+        files = ledger.files(without=signature)
+
+        def do(file: tuple[str, Path]) -> Probed:
+            _, path = file
             size = path.stat().st_size if path.exists() else 0
             time_s = self.limits.limit_s + size / _BYTES_PER_S
-            return desks.call(probe, path, name=str(path), time_s=time_s, doing="reading it")
+            return errands.call(probe, path, name=str(path), time_s=time_s, doing="reading it")
 
-        for number, ((_, subject), found) in enumerate(
-            each(files, do, threads=self.limits.workers, stop=desks.stop), start=1
+        for number, ((subject, _), found) in enumerate(
+            each(files, do, threads=self.limits.workers, stop=errands.cancel), start=1
         ):
             ledger.record([_unit(signature, subject, found)])
             self.tell("probing", number, len(files))
         ledger.identify(signature)
 
-    def _watch(self, ledger: Ledger, desks: Desks) -> None:
+    def _watch(self, ledger: Ledger, errands: Errands) -> None:
         steps, signatures = self.parts.measuring, self.parts.signatures
-        todo = list(ledger.contents_to_do(cut=signatures["cut"], signatures=[signatures[step.name] for step in steps]))
-        errands = (self._errand(ledger, content, path) for content, path in todo)
+        todo = ledger.contents_to_do(cut=signatures["cut"], signatures=[signatures[step.name] for step in steps])
+        films = (self._errand(ledger, content, path) for content, path in todo)
 
         def do(errand: tuple[Errand, int]) -> Found:
             asked, num_frames = errand
             options = {"name": str(asked.video), "doing": "decoding and measuring it"}
-            return desks.call(watch, asked, time_s=self._time_s(num_frames), **options)
+            return errands.call(watch, asked, time_s=self._time_s(num_frames), **options)
 
         for number, ((errand, _), found) in enumerate(
-            each(errands, do, threads=self.limits.workers, stop=desks.stop), start=1
+            each(films, do, threads=self.limits.workers, stop=errands.cancel), start=1
         ):
             self._record_watched(ledger, errand, found)
             self.tell("watching", number, len(todo))
@@ -194,13 +201,11 @@ class Run:
         signatures = self.parts.signatures
         copies = find_copies(self._hashed(ledger), self.parts.duplicates, before=ledger.clusters())
         ledger.remember_clusters((clip, copy.cluster) for clip, copy in copies.items())
-        beside = {
-            clip: {
-                f"duplicates.{name}": value if name == "cluster" else float(value)
-                for name, value in asdict(copy).items()
-            }
-            for clip, copy in copies.items()
-        }
+
+        def beside(clip: str) -> dict[str, Any]:
+            told = asdict(copies[clip]).items() if clip in copies else ()
+            return {f"duplicates.{name}": value if name == "cluster" else float(value) for name, value in told}
+
         self.tell("deciding", 0, len(copies))
         count = write_scores(
             ledger,
@@ -238,14 +243,13 @@ class Run:
                 quality=(pixels, clip.end_s - clip.start_s, rate),
             )
 
-    def _ask(self, ledger: Ledger, desks: Desks) -> None:
+    def _ask(self, ledger: Ledger, errands: Errands, *, num_kept: int) -> None:
         if not self.parts.asking:
             return
         signatures = self.parts.signatures
-        kept = list(kept_clips(self.at.decisions))
 
         def todo() -> Iterator[Question]:
-            for clip in kept:
+            for clip in kept_clips(self.at.decisions):
                 units = {step.name: ledger.unit(signatures[step.name], clip.id) for step in self.parts.steps}
                 steps = tuple(step for step in self.parts.asking if units[step.name] is None)
                 if steps:
@@ -261,14 +265,14 @@ class Run:
                     )
 
         def do(question: Question) -> list[Unit]:
-            return consult(question, self.parts, desks, time_s=self.limits.limit_s)
+            return consult(question, self.parts, errands, time_s=self.limits.limit_s)
 
-        for number, (_, units) in enumerate(each(todo(), do, threads=self.limits.asking, stop=desks.stop), start=1):
+        for number, (_, units) in enumerate(each(todo(), do, threads=self.limits.asking, stop=errands.cancel), start=1):
             assert not isinstance(units, KangarooError), "each step's mistakes are outcomes"
             ledger.record(units)
-            self.tell("asking", number, len(kept))
+            self.tell("asking", number, num_kept)
 
-    def _write(self, ledger: Ledger, desks: Desks) -> int:
+    def _write(self, ledger: Ledger, errands: Errands) -> int:
         chosen = self._chosen(ledger)
         if self.parts.records is None:
             return 0
@@ -289,20 +293,20 @@ class Run:
         def do(task: tuple[Path, tuple[Clip, ...], int]) -> None:
             video, clips, num_frames = task
             time_s, options = self._time_s(num_frames), {"name": str(video), "doing": "writing its clips"}
-            desks.call(export, video, clips, self.at.media, self.parts.media, time_s=time_s, **options)
+            errands.call(export, video, clips, self.at.media.absolute(), self.parts.media, time_s=time_s, **options)
 
         for number, ((video, *_), failed) in enumerate(
-            each(tasks, do, threads=self.limits.workers, stop=desks.stop), start=1
+            each(tasks, do, threads=self.limits.workers, stop=errands.cancel), start=1
         ):
             if isinstance(failed, KangarooError):
                 if shutil.disk_usage(self.at.out).free < _LEAST_BYTES:
                     raise CurationError(f"{self.at.out}: the disk is full; make room, and the same command goes on")
                 self._left_out.append({"step": "media", "subject": str(video), "reason": str(failed)})
             self.tell("writing", number, len(tasks))
-        records = list(self._records(ledger, chosen))
-        count = write_jsonl(records, self.at.records)
+        count = write_jsonl(self._records(ledger, chosen), self.at.records)
         shutil.rmtree(self.at.shards, ignore_errors=True)
-        write_shards(records, self.at.shards, media=self.at.out, shard_bytes=self.parts.media.shard_mib << 20)
+        shard_bytes = self.parts.media.shard_mib << 20
+        write_shards(self._records(ledger, chosen), self.at.shards, media=self.at.out, shard_bytes=shard_bytes)
         return count
 
     def _chosen(self, ledger: Ledger) -> list[Clip]:

@@ -6,7 +6,7 @@ Columns are `step.field`, as far as a field is a number, a truth (1 or 0) or a t
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -32,7 +32,7 @@ def write_scores(
     probed: str,
     steps: Iterable[Step],
     signatures: Mapping[str, str],
-    beside: Mapping[str, Mapping[str, Any]],
+    beside: Callable[[str], Mapping[str, Any]],
 ) -> int:
     """Write the scores of all clips, and return how many clips there are.
 
@@ -43,7 +43,7 @@ def write_scores(
         probed: Signature of the step that looked at the files.
         steps: Whose results become columns.
         signatures: Of these steps.
-        beside: Further columns by clip, which no step on a single clip can know.
+        beside: Returns further columns of a clip, by its id, which no step on a single clip can know.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -55,7 +55,7 @@ def write_scores(
     count = 0
     while batch := list(islice(rows, _ROWS)):
         for row in batch:
-            row.update(beside.get(row["id"], {}))
+            row.update(beside(row["id"]))
         names = sorted({name for row in batch for name in row} - set(_FIXED))
         columns = {name: [row.get(name) for row in batch] for name in (*_FIXED, *names)}
         pq.write_table(pa.table(columns), parts / f"{count:012}.parquet")

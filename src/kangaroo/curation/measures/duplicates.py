@@ -1,13 +1,12 @@
 """Find clips that show the same, exactly or nearly, and rank the copies of each cluster, best first.
 
-Pictures that share a quarter of their hash's bits exactly are candidates; two clips are copies when, shifted in time
-by one amount, most pictures of the shorter one match. No clip is compared with every other.
+Clips are candidates with a picture that matches and shares a quarter of its hash's bits exactly; two are copies when,
+shifted in time by one amount, most pictures of the shorter one match. No clip is compared with every other.
 """
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations, pairwise
 
 import numpy as np
 from jaxtyping import Float64, Int64, UInt64
@@ -16,7 +15,7 @@ from kangaroo.errors import OptionError
 
 _log = logging.getLogger(__name__)
 _QUARTERS = 4
-_CROWD = 64  # clips that share a quarter; beyond, only neighbours in the order of whole hashes are compared
+_CROWD = 256  # pictures that share a quarter; beyond, only neighbours in the order of whole hashes are compared
 _GRID_S = 0.5
 
 
@@ -78,7 +77,7 @@ def find_copies(clips: Iterable[Hashed], settings: DuplicateSettings, *, before:
     """
     known = list(clips)
     groups = _Groups(len(known))
-    for first, second in _candidates(known):
+    for first, second in _candidates(known, settings.bits):
         if groups.of(first) != groups.of(second) and _are_copies(known[first], known[second], settings):
             groups.join(first, second)
     members: dict[int, list[int]] = {}
@@ -94,29 +93,31 @@ def find_copies(clips: Iterable[Hashed], settings: DuplicateSettings, *, before:
     return found
 
 
-def _candidates(clips: list[Hashed]) -> Iterator[tuple[int, int]]:
-    """Yield pairs of clips that share a quarter of a hash, each once."""
+def _candidates(clips: list[Hashed], bits: int) -> Iterator[tuple[int, int]]:
+    """Yield pairs of clips with a picture that matches and shares a quarter of its hash exactly, each once."""
     if not clips:
         return
     owners = np.repeat(np.arange(len(clips)), [len(clip.hashes) for clip in clips])
     hashes = np.concatenate([clip.hashes for clip in clips])
-    seen: set[tuple[int, int]] = set()
-    crowds = 0
+    pairs = [np.zeros(0, np.int64)]
     for quarter in range(_QUARTERS):
         keys = (hashes >> np.uint64(16 * quarter)) & np.uint64(0xFFFF)
         order = np.lexsort((owners, hashes, keys))
-        edges = np.flatnonzero(np.diff(keys[order])) + 1
-        for group in np.split(owners[order], edges):
-            sharing = list(dict.fromkeys(group.tolist()))
-            crowded = len(sharing) > _CROWD
-            crowds += crowded
-            for one, other in pairwise(sharing) if crowded else combinations(sharing, 2):
-                pair = (min(one, other), max(one, other))
-                if pair not in seen:
-                    seen.add(pair)
-                    yield pair
-    if crowds:
-        _log.info("%d groups of more than %d clips with like pictures were compared in part", crowds, _CROWD)
+        keys, picture, owner = keys[order], hashes[order], owners[order]
+        ends = np.searchsorted(keys, keys, side="right")
+        at = np.arange(len(keys))
+        for step in range(1, _CROWD + 1):  # each picture with the one that follows so far behind it
+            at = at[at + step < ends[at]]
+            if not len(at):
+                break
+            near = at[np.bitwise_count(picture[at] ^ picture[at + step]) <= bits]
+            one, other = owner[near], owner[near + step]
+            low, high = np.minimum(one, other), np.maximum(one, other)
+            pairs.append(np.unique((low * len(clips) + high)[low != high]))
+        else:
+            _log.info("pictures that share a quarter with more than %d others were compared in part", _CROWD)
+    for pair in np.unique(np.concatenate(pairs)).tolist():
+        yield divmod(pair, len(clips))
 
 
 def _are_copies(first: Hashed, second: Hashed, settings: DuplicateSettings) -> bool:
