@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kangaroo.chat.answerer import Answerer, FinishReason, Sampling
+from kangaroo.curation.learned.writer import SMOLLM, TextAnswerer
+from kangaroo.curation.models import WRITER, find_weights
 from kangaroo.dialogue.conversation import Conversation
 from kangaroo.errors import EndpointError, OptionError
 
@@ -52,7 +54,7 @@ class ModelSettings:
 
     Attributes:
         name: What records and reports call it.
-        model: joey, a folder or a hub id, in this process; with an endpoint the server's name for it, or None.
+        model: joey, smollm2 (English, no films), a folder or a hub id, here; with an endpoint the server's name for it, or None.
         endpoint: URL of an OpenAI-compatible server.
         key_variable: The environment's name for the endpoint's key, which itself stands in no recipe; None for
             OPENAI_API_KEY.
@@ -181,10 +183,12 @@ def open_asker(settings: ModelSettings) -> Asker:
     """Load a model or reach an endpoint, and return it ready to be asked: what cannot answer is told now.
 
     Raises:
-        ModelError: The model cannot be loaded.
+        ModelError: The model cannot be loaded, or was not fetched.
         OptionError: The environment does not hold the key that the settings name.
         EndpointError: The endpoint does not answer, or does not say which models it has.
     """
+    if settings.endpoint is None and settings.model == SMOLLM:
+        return Asker(answerer=TextAnswerer(find_weights(WRITER)), settings=settings)
     if settings.endpoint is None:
         from kangaroo.chat.load import JOEY, load
 

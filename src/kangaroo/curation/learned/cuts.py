@@ -43,7 +43,7 @@ class LearnedCutSettings:
 
 
 class LearnedCutter:
-    """Finds changes of shot in frames that come one by one; they are known 75 to 125 frames later.
+    """Finds changes of shot in frames that come one by one; they are told some hundred frames later.
 
     >>> cutter = LearnedCutter(find_weights(CUTS))
     >>> for pixels, time_s in small_frames:
@@ -98,7 +98,9 @@ def find_learned_cuts(
     >>> find_learned_cuts([frames], find_weights(CUTS))
     """
     cutter = LearnedCutter(path, settings)
-    pairs = ((pixels, time_s) for frames in chunks for pixels, time_s in zip(frames.pixels, frames.times_s, strict=True))
+    pairs = (
+        (pixels, time_s) for frames in chunks for pixels, time_s in zip(frames.pixels, frames.times_s, strict=True)
+    )
     cuts = [cut for pixels, time_s in pairs for cut in cutter.add(pixels, float(time_s))]
     return (*cuts, *cutter.end())
 

@@ -43,9 +43,9 @@ def read_gguf(path: Path) -> Gguf:
         ModelError: It is no GGUF file, is cut off, or stores numbers in a way that is not known here.
     """
     with path.open("rb") as file:
+        if (magic := file.read(4)) != b"GGUF":  # nor can an empty file be mapped
+            raise ModelError(f"{path} is no GGUF file: it begins with {magic!r}")
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    if content[:4] != b"GGUF":
-        raise ModelError(f"{path} is no GGUF file: it begins with {content[:4]!r}")
     cursor = _Cursor(content)
     try:
         _, num_tensors, num_keys = cursor.numbers("IQQ")

@@ -1,7 +1,8 @@
 """EfficientNet-lite0 (Tan and Le, arXiv 1905.11946, for phones): tells ImageNet's 1000 classes apart.
 
-Unlike its namesake it neither squeezes nor excites, and clips at 6. The forward pass alone, batch normalisation folded into the convolutions. Kernels and widths are read off the weights;
-only the strides are not in them. Axes: picture, row, column, channel; label.
+Unlike its namesake it neither squeezes nor excites, and clips at 6. The forward pass alone, batch normalisation folded
+into the convolutions. Kernels and widths are read off the weights; only the strides are not in them.
+Axes: picture, row, column, channel; out, low, narrow (channels and sides of a result); label.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""TransNet V2 (Souček and Lokoč, arXiv 2008.04838): sees in a hundred small frames where one shot gives way to the next.
+"""TransNet V2 (Souček and Lokoč, arXiv 2008.04838): sees in 100 small frames where one shot ends and another begins.
 
 The forward pass alone, with batch normalisation folded into the convolutions before it. In memory frames come first
 and channels last, so that the spatial and the temporal convolution of a branch read the same tensor without a copy.
@@ -43,7 +43,9 @@ class TransNet:
     """
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
-        self._stacks = [[_branches(weights, f"SDDCNN.{stack}.DDCNN.{block}.") for block in (0, 1)] for stack in range(3)]
+        self._stacks = [
+            [_branches(weights, f"SDDCNN.{stack}.DDCNN.{block}.") for block in (0, 1)] for stack in range(3)
+        ]
         self._weights = weights
 
     @classmethod
