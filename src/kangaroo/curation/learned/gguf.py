@@ -51,7 +51,7 @@ def read_gguf(path: Path) -> Gguf:
         _, num_tensors, num_keys = cursor.numbers("IQQ")
         about = {cursor.text(): cursor.value(cursor.number("I")) for _ in range(num_keys)}
         infos = [cursor.tensor() for _ in range(num_tensors)]
-    except (struct.error, UnicodeDecodeError, KeyError) as error:
+    except (struct.error, UnicodeDecodeError, KeyError, RecursionError) as error:
         raise ModelError(f"{path} is damaged at byte {cursor.at}: {error}") from None
     alignment = about.get("general.alignment", _ALIGNMENT)
     start = -(-cursor.at // alignment) * alignment

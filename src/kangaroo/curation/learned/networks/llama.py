@@ -3,6 +3,7 @@
 Axes: channel (of queries or keys: head by head, in each the two halves that one rotation turns), width.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -39,18 +40,21 @@ def load_llama(file: Gguf) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     """
     try:
         config, tokenizer = _config(file), _tokenizer(file.about)
-    except KeyError as error:
-        raise ModelError(f"the file does not tell {error.args[0]}; is it a Llama?") from None
+        weights = dict(_weights(file, config))
+    except (KeyError, ValueError) as error:
+        raise ModelError(f"the file is no Llama that is known here: {error!r}") from None
+    with without_progress_bar():
+        model = LlamaForCausalLM.from_pretrained(None, config=config, state_dict=weights, dtype=torch.float32)
+    return model.eval(), tokenizer
+
+
+def _weights(file: Gguf, config: LlamaConfig) -> Iterator[tuple[str, Tensor]]:
     heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
-    weights: dict[str, Tensor] = {}
     for name, read in file.tensors.items():
         *block, last, _ = name.split(".")
         weight = torch.from_numpy(read())
         named = f"model.layers.{block[1]}.{_INNER[last]}" if block else _OUTER[last]
-        weights[f"{named}.weight"] = _unturned(weight, heads[last]) if last in heads else weight
-    with without_progress_bar():
-        model = LlamaForCausalLM.from_pretrained(None, config=config, state_dict=weights, dtype=torch.float32)
-    return model.eval(), tokenizer
+        yield f"{named}.weight", _unturned(weight, heads[last]) if last in heads else weight
 
 
 def _config(file: Gguf) -> LlamaConfig:
