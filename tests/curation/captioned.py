@@ -1,6 +1,6 @@
 """Captions as captioners would have said them, for what comes after."""
 
-from kangaroo.curation.captioning import Captions, FrameCaption, refine_captions
+from kangaroo.curation.words.captioning import Captions, FrameCaption, refine_captions
 from kangaroo.playground.vocabulary import Language
 
 

@@ -16,16 +16,17 @@ from pathlib import Path
 from reels import BRIGHTNESS, one_record, parts_of, recipe_over
 
 from kangaroo.chat.remote import RemoteAnswerer
-from kangaroo.curation.recipe import Machine
-from kangaroo.curation.remembered import Remembered
-from kangaroo.curation.run import Run
-from kangaroo.curation.step import FRAMES, Runs, Step
+from kangaroo.curation.engine.recipe import Machine
+from kangaroo.curation.engine.remembered import Remembered
+from kangaroo.curation.engine.run import Run
+from kangaroo.curation.engine.step import Runs, Seen, Step
+from kangaroo.curation.measures.key_frames import KeyFrameSettings
 from kangaroo.dialogue.conversation import Conversation, Video
 from kangaroo.video.source import VideoSource
 
 
 def caption(clip, inputs, settings, *, answerer):
-    frames, prompt = inputs["frames"], settings
+    frames, prompt = inputs[Seen.KEY_FRAMES], settings
     said = []
     for pixels in frames.pixels:
         picture = VideoSource.from_arrays(pixels[None], times_s=[0.0])
@@ -33,23 +34,20 @@ def caption(clip, inputs, settings, *, answerer):
     return {"said": " ".join(said)}
 
 
-def key_times(clip, results):
-    return [clip.start_s + (clip.end_s - clip.start_s) * part for part in (0.2, 0.5, 0.8)]
-
-
 def asked_of(folder, out, url, prompt="Describe.", **changes):
     """The recipe and the pipeline."""
-    recipe = recipe_over(folder, out, machine=Machine(asking=2), **changes)
+    steps = {"key_frames": KeyFrameSettings(num_frames=3)}
+    recipe = recipe_over(folder, out, machine=Machine(asking=2), steps=steps, **changes)
     remembered = Remembered(RemoteAnswerer(url), out / "ledger.sqlite", who="counted")
     step = Step(
         name="caption",
         version=1,
         settings=prompt,
-        needs=(FRAMES,),
+        needs=(Seen.KEY_FRAMES,),
         function=partial(caption, answerer=remembered),
         runs=Runs.HERE,
     )
-    return recipe, parts_of(recipe, BRIGHTNESS, step, records=one_record, key_times=key_times)
+    return recipe, parts_of(recipe, BRIGHTNESS, step, records=one_record)
 
 
 def start(folder, out, url, prompt="Describe.", **changes):

@@ -5,8 +5,8 @@ import pytest
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
-from kangaroo.curation.areas import rectangle
-from kangaroo.curation.models import find_weights
+from kangaroo.curation.measures.areas import rectangle
+from kangaroo.curation.measures.models import find_weights
 from kangaroo.errors import ModelError
 
 FONT = font_manager.findfont("DejaVu Sans")

@@ -3,9 +3,9 @@
 from functools import cache
 from pathlib import Path
 
-from kangaroo.curation.asking import ModelSettings, open_asker
-from kangaroo.curation.captioning import CaptionerSettings, caption
-from kangaroo.curation.key_frames import pick_key_frames
+from kangaroo.curation.measures.key_frames import pick_key_frames
+from kangaroo.curation.words.asking import ModelSettings, open_asker
+from kangaroo.curation.words.captioning import CaptionerSettings, caption
 from kangaroo.playground.vocabulary import Language
 from kangaroo.video.decode import read_frames
 from kangaroo.video.frames import Frames

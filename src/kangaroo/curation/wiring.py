@@ -1,32 +1,66 @@
 """The one place where the parts of curation are joined: which steps there are, their settings, the rules over them.
 
-Whoever adds a step adds its settings to `SETTINGS`, the step to `pipeline`, and its thresholds to `RULES`.
+Whoever adds a step adds its settings to `SETTINGS`, the step to `measuring` or `wording`, its thresholds to `RULES`.
 """
 
 from pathlib import Path
 
-from kangaroo.curation.cut import CutSettings
-from kangaroo.curation.duplicates import DuplicateSettings
-from kangaroo.curation.export import MediaSettings
-from kangaroo.curation.fingerprint import VERSION as FINGERPRINT
-from kangaroo.curation.fingerprint import FingerprintSettings, fingerprint
-from kangaroo.curation.pipeline import Pipeline
-from kangaroo.curation.recipe import Bounds, Recipe, Rule
-from kangaroo.curation.step import FRAMES, Step
-from kangaroo.curation.watch import Look
+from kangaroo.curation.engine.export import MediaSettings
+from kangaroo.curation.engine.layout import Layout
+from kangaroo.curation.engine.look import Look
+from kangaroo.curation.engine.pipeline import Pipeline, Results
+from kangaroo.curation.engine.recipe import Bounds, Of, Recipe, Rule
+from kangaroo.curation.measures.clips import CutSettings
+from kangaroo.curation.measures.duplicates import DuplicateSettings
+from kangaroo.curation.measures.faces import FaceSettings
+from kangaroo.curation.measures.key_frames import KeyFrameSettings
+from kangaroo.curation.measures.models import ALL, find_weights
+from kangaroo.curation.measures.motion import MotionRule
+from kangaroo.curation.measures.technical import TechnicalRule
+from kangaroo.curation.measures.text import TextSettings
+from kangaroo.curation.measuring import measuring_steps
+from kangaroo.curation.wording import Askers, Words
+from kangaroo.curation.words.balance import BalanceSettings
+from kangaroo.curation.words.captioning import CaptionSettings
+from kangaroo.curation.words.categories import CategorySettings
+from kangaroo.curation.words.leaks import LeakSettings
+from kangaroo.curation.words.merging import MergeSettings
+from kangaroo.curation.words.refining import RefineSettings
+from kangaroo.curation.words.tasks import InstructSettings
 
 SETTINGS: dict[str, type] = {
     "cut": CutSettings,
     "look": Look,
-    "fingerprint": FingerprintSettings,
+    "technical": TechnicalRule,
+    "text": TextSettings,
+    "faces": FaceSettings,
+    "motion": MotionRule,
     "duplicates": DuplicateSettings,
+    "key_frames": KeyFrameSettings,
+    "captions": CaptionSettings,
+    "refine": RefineSettings,
+    "merge": MergeSettings,
+    "categories": CategorySettings,
+    "balance": BalanceSettings,
+    "instruct": InstructSettings,
+    "leaks": LeakSettings,
     "media": MediaSettings,
 }
 
+# no threshold of the original is published: these are where we start
 RULES = (
     Rule(name="duration", score="clip.duration_s", bounds=Bounds()),
     Rule(name="size", score="probe.short_side_px", bounds=Bounds(min=224.0)),
     Rule(name="duplicates", score="duplicates.rank", bounds=Bounds(max=0.0)),
+    Rule(name="text", score="text.cover", bounds=Bounds(max=0.05)),
+    Rule(name="overlay", score="text.overlay", bounds=Bounds(max=0.02)),
+    Rule(name="faces", score="faces.cover", bounds=Bounds(max=0.2)),
+    Rule(name="motion", score="motion.activity", bounds=Bounds(min=1.0), of=Of.FILMS),
+    Rule(name="speed", score="motion.speed", bounds=Bounds(max=1.0), of=Of.FILMS),
+    Rule(name="bars", score="technical.picture_share", bounds=Bounds(min=0.5)),
+    Rule(name="black", score="technical.black_share", bounds=Bounds(max=0.5)),
+    Rule(name="frozen", score="technical.frozen_share", bounds=Bounds(max=0.9), of=Of.FILMS),
+    Rule(name="blur", score="technical.blur", bounds=Bounds(max=0.75)),
 )
 
 
@@ -39,26 +73,47 @@ def read_recipe(path: Path) -> Recipe:
     return Recipe.read(path, steps=SETTINGS, rules=RULES)
 
 
+def words(recipe: Recipe) -> Words:
+    """Return what a recipe does with words."""
+    names = ("captions", "refine", "merge", "categories", "balance", "instruct", "leaks")
+    return Words(**{name: recipe.steps[name] for name in names}, askers=Askers(Layout(out=recipe.out).ledger))
+
+
 def pipeline(recipe: Recipe) -> Pipeline:
-    """Return what a recipe asks for."""
-    steps = (
-        Step(
-            name="fingerprint",
-            version=FINGERPRINT,
-            settings=recipe.steps["fingerprint"],
-            needs=(FRAMES,),
-            function=fingerprint,
-        ),
-    )
+    """Return what a recipe asks for. Nothing is opened yet."""
+    names = ("cut", "look", "key_frames", "duplicates", "media")
+    measures = {name: recipe.steps[name] for name in ("text", "faces", "motion", "technical")}
+    said = words(recipe)
     return Pipeline(
-        cut=recipe.steps["cut"],
-        look=recipe.steps["look"],
-        duplicates=recipe.steps["duplicates"],
-        media=recipe.steps["media"],
-        steps=steps,
+        **{name: recipe.steps[name] for name in names},
+        steps=(*measuring_steps(**measures), *said.steps),
         rules=RULES,
-        key_times=None,
-        select=None,
-        records=None,
-        absent=("text, faces and motion are not measured", "no captions: no records are written"),
+        writing_on=_writing_on,
+        choose=said.choose,
+        records=said.records,
     )
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse what could not be done later, before anything is done.
+
+    Raises:
+        ModelError: A detector's weights are missing, or there is no model of a name.
+        OptionError: A key or a benchmark's fingerprints are missing.
+        EndpointError: An endpoint does not answer.
+    """
+    for weights in ALL:
+        find_weights(weights)
+    said = words(recipe)
+    assert said.benchmarks is not None, "they were read"
+    for model in said.models:
+        if model.endpoint is None:
+            from kangaroo.chat.load import JOEY, find_folder
+
+            find_folder(model.model or JOEY)
+        else:
+            said.askers.of(model)
+
+
+def _writing_on(results: Results) -> dict[float, float]:
+    return dict(results["text"]["stills"])

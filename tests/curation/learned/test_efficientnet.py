@@ -9,7 +9,7 @@ from drawn_writing import weights
 from published import published
 
 from kangaroo.curation.learned.networks.efficientnet import EfficientNet
-from kangaroo.curation.models import OBJECTS
+from kangaroo.curation.measures.models import OBJECTS
 
 
 def pictures():

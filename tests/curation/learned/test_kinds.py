@@ -9,9 +9,9 @@ from drawn_scenes import as_film
 from drawn_writing import weights
 from PIL import Image
 
-from kangaroo.curation.categories import OTHER
 from kangaroo.curation.learned.kinds import KINDS, NUM_CLASSES, KindFinder, KindSettings, by_kind
-from kangaroo.curation.models import OBJECTS
+from kangaroo.curation.measures.models import OBJECTS
+from kangaroo.curation.words.categories import OTHER
 from kangaroo.errors import OptionError
 
 

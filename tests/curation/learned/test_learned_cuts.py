@@ -5,10 +5,10 @@ import pytest
 from drawn_scenes import FPS, as_film, dissolved, faded, joined, shot
 from drawn_writing import weights
 
-from kangaroo.curation.changes import measure_changes
-from kangaroo.curation.cuts import CutKind, find_cuts
 from kangaroo.curation.learned.cuts import LearnedCutSettings, LearnedCutter, find_learned_cuts
-from kangaroo.curation.models import CUTS
+from kangaroo.curation.measures.changes import measure_changes
+from kangaroo.curation.measures.cuts import CutKind, find_cuts
+from kangaroo.curation.measures.models import CUTS
 from kangaroo.errors import OptionError
 from kangaroo.video.frames import Frames
 

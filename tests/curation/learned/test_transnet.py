@@ -9,7 +9,7 @@ from drawn_writing import weights
 from published import published
 
 from kangaroo.curation.learned.networks.transnet import TransNet
-from kangaroo.curation.models import CUTS
+from kangaroo.curation.measures.models import CUTS
 
 
 def pictures():

@@ -7,10 +7,10 @@ from drawn_writing import weights
 from tiny_gguf import tiny_llama, write_llama
 
 from kangaroo.chat.answerer import Answerer, FinishReason, Sampling
-from kangaroo.curation.asking import Asker, ModelSettings, open_asker
-from kangaroo.curation.learned.writer import SMOLLM, TextAnswerer
-from kangaroo.curation.merging import MergeSettings, merge
-from kangaroo.curation.models import FETCH_COMMAND, WRITER
+from kangaroo.curation.learned.writer import SMOLLM, TextAnswerer, open_model
+from kangaroo.curation.measures.models import FETCH_COMMAND, WRITER
+from kangaroo.curation.words.asking import Asker, ModelSettings
+from kangaroo.curation.words.merging import MergeSettings, merge
 from kangaroo.dialogue.conversation import Conversation, Video
 from kangaroo.errors import ContextError, ModelError, OptionError, PromptError
 from kangaroo.video.source import VideoSource
@@ -86,7 +86,7 @@ def test_what_it_invents_is_cut_and_the_record_says_who_merged(writer):
 def test_where_it_was_not_fetched_the_command_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(ModelError, match=f"{FETCH_COMMAND} writer"):
-        open_asker(ModelSettings(name="SmolLM2", model=SMOLLM))
+        open_model(ModelSettings(name="SmolLM2", model=SMOLLM))
 
 
 @pytest.mark.slow
@@ -99,7 +99,7 @@ def test_smollm_retells_what_captioners_said():
             "b", "A woman with a knife cuts carrots.", "The woman puts the carrots into a pot.", "A pot of soup boils."
         ),
     ]
-    merged = merge(captions, settings, open_asker(settings.model))
+    merged = merge(captions, settings, open_model(settings.model))
     assert merged.how == "merged by SmolLM2"
     assert "carrots" in merged.text
     assert all(claim.captioners for claim in merged.claims)

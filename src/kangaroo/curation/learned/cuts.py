@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from kangaroo.curation.cuts import Cut, CutKind
+from kangaroo.curation.measures.cuts import Cut, CutKind
 from kangaroo.errors import OptionError
 from kangaroo.video.frames import Frames
 

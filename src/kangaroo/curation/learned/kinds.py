@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, Int, UInt8
 
-from kangaroo.curation.categories import OTHER
+from kangaroo.curation.words.categories import OTHER
 from kangaroo.errors import OptionError
 from kangaroo.video.frames import Frames
 

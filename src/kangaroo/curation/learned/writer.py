@@ -1,7 +1,7 @@
 """SmolLM2 in this process, for whoever has no endpoint: merges English captions, and sees no films.
 
-135 million numbers in a file of 98 MB. It is an `Answerer` like any other, so `open_asker` may hand it out, and a
-caption that it merged says so. torch is imported when it is opened.
+135 million numbers in a file of 98 MB. It is an `Answerer` like any other, and a caption that it merged says so. torch
+is imported when it is opened.
 """
 
 import re
@@ -12,11 +12,24 @@ from typing import Any
 
 from kangaroo.chat.answerer import Answer, Sampling
 from kangaroo.curation.learned.gguf import read_gguf
+from kangaroo.curation.measures.models import WRITER, find_weights
+from kangaroo.curation.words.asking import Asker, ModelSettings, open_asker
 from kangaroo.dialogue.conversation import Conversation
 from kangaroo.errors import ContextError, OptionError, PromptError
 
 SMOLLM = "smollm2"  # what `ModelSettings.model` calls it
 _CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+def open_model(settings: ModelSettings) -> Asker:
+    """Return any model ready to be asked, as `open_asker` does, SmolLM2 too.
+
+    Raises:
+        KangarooError: As `open_asker`; a `ModelError` where SmolLM2 was not fetched.
+    """
+    if settings.endpoint is None and settings.model == SMOLLM:
+        return Asker(answerer=TextAnswerer(find_weights(WRITER)), settings=settings)
+    return open_asker(settings)
 
 
 class TextAnswerer:

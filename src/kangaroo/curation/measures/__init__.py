@@ -1,0 +1,1 @@
+"""What can be told of a clip's pictures: pure functions from frames to numbers."""

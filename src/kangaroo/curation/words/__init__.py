@@ -1,0 +1,1 @@
+"""What is said of a clip, by captioners, by rule or by language models, and the records made of it."""
