@@ -10,6 +10,7 @@ from repository import own_files, source_files
 _RESULTS = {
     "Cut",
     "FaceCover",
+    "KindFound",
     "KeyFrame",
     "Motion",
     "Record",

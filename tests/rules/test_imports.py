@@ -16,8 +16,10 @@ WITHOUT_TORCH = (
 
 
 def _modules_of(part):
+    """Those of a part, without the networks that it may use: whoever needs one imports it then."""
     names = [path.relative_to(SOURCE.parent).with_suffix("") for path in source_files()]
-    return [".".join(name.parts) for name in names if name.parts[1] == part and name.name != "__init__"]
+    own = [name for name in names if name.parts[1] == part and "networks" not in name.parts]
+    return [".".join(name.parts) for name in own if name.name != "__init__"]
 
 
 def _loaded_after(statement, names):

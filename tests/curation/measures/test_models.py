@@ -4,8 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from kangaroo.curation.measures.models import ALL, FETCH_COMMAND, Weights, cache_folder, fetch_weights, find_weights
-from kangaroo.errors import ModelError
+from kangaroo.curation.measures.models import (
+    ALL,
+    CUTS,
+    FETCH_COMMAND,
+    OPTIONAL,
+    Weights,
+    cache_folder,
+    fetch_weights,
+    find_weights,
+    weights_of,
+)
+from kangaroo.errors import ModelError, OptionError
 
 CONTENT = b"weights" * 100
 PUBLISHED = Weights(
@@ -86,6 +96,20 @@ def test_the_cache_is_the_users(monkeypatch, tmp_path):
 
 
 def test_every_file_has_a_name_and_a_licence_of_its_own():
-    assert len({one.name for one in ALL}) == len(ALL)
-    assert {one.licence for one in ALL} <= {"MIT", "Apache-2.0"}
-    assert all("==" in one.package for one in ALL)
+    everything = ALL + OPTIONAL
+    assert len({one.name for one in everything}) == len(everything)
+    assert {one.licence for one in everything} <= {"MIT", "Apache-2.0"}
+    assert all("==" in one.package for one in everything)
+
+
+def test_only_what_is_wanted_is_fetched():
+    assert weights_of([]) == ALL
+    assert weights_of(["cuts"]) == (*ALL, CUTS)
+    assert weights_of(one.option for one in reversed(OPTIONAL)) == ALL + OPTIONAL
+    with pytest.raises(OptionError, match="choose from cuts, kinds, writer"):
+        weights_of(["cut"])
+
+
+def test_missing_weights_of_an_option_name_it(tmp_path):
+    with pytest.raises(ModelError, match=f"{FETCH_COMMAND} cuts"):
+        find_weights(CUTS, folder=tmp_path)

