@@ -11,10 +11,12 @@ from typing import Any
 
 from kangaroo.curation.clip import Clip
 from kangaroo.curation.engine.step import Seen, Step
+from kangaroo.curation.learned.cuts import LearnedCutter
 from kangaroo.curation.measures.areas import Polygon, union_share
+from kangaroo.curation.measures.clips import CutFinder, CutSettings, FoundBy
 from kangaroo.curation.measures.faces import FaceCover, FaceDetector, FaceSettings, measure_faces
 from kangaroo.curation.measures.fingerprint import Fingerprint, fingerprint
-from kangaroo.curation.measures.models import FACES, TEXT, find_weights
+from kangaroo.curation.measures.models import CUTS, FACES, TEXT, find_weights
 from kangaroo.curation.measures.motion import MotionRule, measure_motion
 from kangaroo.curation.measures.technical import Box, Technical, TechnicalRule, find_picture, measure_technical
 from kangaroo.curation.measures.text import TextDetector, TextSettings, measure_text, text_mask
@@ -41,6 +43,17 @@ def measuring_steps(
         Step(name="motion", version=1, settings=motion, needs=(pairs, "picture", "text"), function=motion_of),
         Step(name="fingerprint", version=1, settings=(), needs=(glances,), function=fingerprint_of),
     )
+
+
+def finder_of(settings: CutSettings) -> CutFinder | None:
+    """Return the network that finds cuts where it is asked for.
+
+    Raises:
+        ModelError: Its weights were not fetched.
+    """
+    if settings.by is FoundBy.RULES:
+        return None
+    return LearnedCutter(find_weights(CUTS), settings.network)
 
 
 def picture(_: Clip, inputs: Inputs, __: Any) -> Box:

@@ -10,15 +10,16 @@ from kangaroo.curation.engine.layout import Layout
 from kangaroo.curation.engine.look import Look
 from kangaroo.curation.engine.pipeline import Pipeline, Results
 from kangaroo.curation.engine.recipe import Bounds, Of, Recipe, Rule
-from kangaroo.curation.measures.clips import CutSettings
+from kangaroo.curation.learned.writer import SMOLLM, is_smollm
+from kangaroo.curation.measures.clips import CutSettings, FoundBy
 from kangaroo.curation.measures.duplicates import DuplicateSettings
 from kangaroo.curation.measures.faces import FaceSettings
 from kangaroo.curation.measures.key_frames import KeyFrameSettings
-from kangaroo.curation.measures.models import ALL, find_weights
+from kangaroo.curation.measures.models import ALL, CUTS, OBJECTS, WRITER, find_weights
 from kangaroo.curation.measures.motion import MotionRule
 from kangaroo.curation.measures.technical import TechnicalRule
 from kangaroo.curation.measures.text import TextSettings
-from kangaroo.curation.measuring import measuring_steps
+from kangaroo.curation.measuring import finder_of, measuring_steps
 from kangaroo.curation.wording import Askers, Words
 from kangaroo.curation.words.balance import BalanceSettings
 from kangaroo.curation.words.captioning import CaptionSettings
@@ -27,6 +28,8 @@ from kangaroo.curation.words.leaks import LeakSettings
 from kangaroo.curation.words.merging import MergeSettings
 from kangaroo.curation.words.refining import RefineSettings
 from kangaroo.curation.words.tasks import InstructSettings
+from kangaroo.errors import OptionError
+from kangaroo.playground.vocabulary import Language
 
 SETTINGS: dict[str, type] = {
     "cut": CutSettings,
@@ -86,6 +89,7 @@ def pipeline(recipe: Recipe) -> Pipeline:
     said = words(recipe)
     return Pipeline(
         **{name: recipe.steps[name] for name in names},
+        finder_of=finder_of,
         steps=(*measuring_steps(**measures), *said.steps),
         rules=RULES,
         writing_on=_writing_on,
@@ -102,17 +106,31 @@ def check(recipe: Recipe) -> None:
         OptionError: A key or a benchmark's fingerprints are missing.
         EndpointError: An endpoint does not answer.
     """
-    for weights in ALL:
-        find_weights(weights)
     said = words(recipe)
+    chosen = {
+        CUTS: recipe.steps["cut"].by is FoundBy.NETWORK,
+        OBJECTS: said.categories.pictures is not None,
+        WRITER: any(is_smollm(model) for model in said.models),
+    }
+    for weights in (*ALL, *(one for one, is_chosen in chosen.items() if is_chosen)):
+        find_weights(weights)
     assert said.benchmarks is not None, "they were read"
     for model in said.models:
-        if model.endpoint is None:
+        if is_smollm(model):
+            _check_smollm(said)
+        elif model.endpoint is None:
             from kangaroo.chat.load import JOEY, find_folder
 
             find_folder(model.model or JOEY)
         else:
             said.askers.of(model)
+
+
+def _check_smollm(said: Words) -> None:
+    if any(is_smollm(one.model) for one in said.captions.captioners):
+        raise OptionError(f"[captions]: {SMOLLM} sees no pictures; let joey or an endpoint caption")
+    if Language.ZH in said.languages:
+        raise OptionError(f"{SMOLLM} writes English alone; set the Chinese [instruct.shares] to 0, or leave it out")
 
 
 def _writing_on(results: Results) -> dict[float, float]:

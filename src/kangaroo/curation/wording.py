@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from hashlib import file_digest
 from heapq import nsmallest
 from pathlib import Path
@@ -19,7 +19,10 @@ from kangaroo.curation.engine.ledger import CurationError
 from kangaroo.curation.engine.pipeline import Fate, Results
 from kangaroo.curation.engine.remembered import Remembered
 from kangaroo.curation.engine.step import Runs, Seen, Step
+from kangaroo.curation.learned.kinds import VERSION as KINDS_VERSION
+from kangaroo.curation.learned.kinds import KindFinder
 from kangaroo.curation.learned.writer import open_model
+from kangaroo.curation.measures.models import OBJECTS, find_weights
 from kangaroo.curation.settings import read_settings
 from kangaroo.curation.words.asking import Asker, ModelSettings
 from kangaroo.curation.words.balance import Balance, BalanceSettings, Kind, balance, draw
@@ -31,7 +34,7 @@ from kangaroo.curation.words.captioning import (
     caption,
     refine_captions,
 )
-from kangaroo.curation.words.categories import CategorySettings, category_of
+from kangaroo.curation.words.categories import CategorySettings, PictureSettings, category_of
 from kangaroo.curation.words.instructions import Written, record, write
 from kangaroo.curation.words.leaks import ORDERS, LeakSettings
 from kangaroo.curation.words.merging import Merged, MergeSettings, merge
@@ -147,9 +150,13 @@ class Words:
             }
             found.append(_here(f"merged.{language}", how, tuple(refined), self._merge, counts))
         merged = tuple(f"merged.{language}" for language in self.languages)
-        model = self.categories.model
-        counts = {"asked": model and model.asked, "categories": self.categories.categories}
-        found.append(_here("category", self.categories, merged, self._category, counts))
+        if (pictures := self.categories.pictures) is not None:
+            version = ("pictures", KINDS_VERSION)
+            found.append(_here("category", pictures, (Seen.KEY_FRAMES,), _kind, {"by": version, "settings": pictures}))
+        else:
+            model = self.categories.model
+            counts = {"asked": model and model.asked, "categories": self.categories.categories}
+            found.append(_here("category", self.categories, merged, self._category, counts))
         if self.instruct.model is not None:
             counts = {"asked": self.instruct.model.asked, **self._tasks}
             found.append(_here("written", self.instruct, merged, self._write, counts))
@@ -253,6 +260,15 @@ class Words:
 
     def _asker(self, model: ModelSettings | None) -> Asker | None:
         return None if model is None else self.askers.of(model)
+
+
+def _kind(_: Clip, inputs: Results, settings: PictureSettings) -> str:
+    return _kind_finder(settings).find(inputs[Seen.KEY_FRAMES]).kind
+
+
+@cache
+def _kind_finder(settings: PictureSettings) -> KindFinder:
+    return KindFinder(find_weights(OBJECTS), settings)
 
 
 def _here(

@@ -9,9 +9,9 @@ from drawn_scenes import as_film
 from drawn_writing import weights
 from PIL import Image
 
-from kangaroo.curation.learned.kinds import KINDS, NUM_CLASSES, KindFinder, KindSettings, by_kind
+from kangaroo.curation.learned.kinds import KINDS, NUM_CLASSES, KindFinder, by_kind
 from kangaroo.curation.measures.models import OBJECTS
-from kangaroo.curation.words.categories import OTHER
+from kangaroo.curation.words.categories import OTHER, PictureSettings
 from kangaroo.errors import OptionError
 
 
@@ -51,7 +51,7 @@ def test_pictures_without_anything_are_other(finder, shape):
 
 def test_with_no_certainty_asked_for_every_clip_has_a_kind():
     grey = as_film(np.full((1, 50, 50, 3), 90, np.uint8))
-    assert KindFinder(weights(OBJECTS), KindSettings(certainty=0.0)).find(grey).kind in KINDS
+    assert KindFinder(weights(OBJECTS), PictureSettings(certainty=0.0)).find(grey).kind in KINDS
 
 
 def test_every_class_is_of_one_kind_and_every_kind_has_classes():
@@ -73,4 +73,4 @@ def test_well_known_classes_are_where_they_belong(number, kind):
 
 def test_impossible_settings_are_refused():
     with pytest.raises(OptionError, match="certainty"):
-        KindSettings(certainty=1.5)
+        PictureSettings(certainty=1.5)

@@ -5,9 +5,9 @@ import pytest
 from drawn_scenes import FPS, as_film, dissolved, faded, joined, shot
 from drawn_writing import weights
 
-from kangaroo.curation.learned.cuts import LearnedCutSettings, LearnedCutter, find_learned_cuts
+from kangaroo.curation.learned.cuts import LearnedCutter, find_learned_cuts
 from kangaroo.curation.measures.changes import measure_changes
-from kangaroo.curation.measures.cuts import CutKind, find_cuts
+from kangaroo.curation.measures.cuts import CutKind, NetworkRule, find_cuts
 from kangaroo.curation.measures.models import CUTS
 from kangaroo.errors import OptionError
 from kangaroo.video.frames import Frames
@@ -54,7 +54,7 @@ def test_a_moving_camera_and_the_shortest_films_have_no_cut():
 def test_impossible_settings_are_refused():
     for wrong in ({"probability": 0.0}, {"probability": 1.0}, {"empty": -1.0}):
         with pytest.raises(OptionError, match=next(iter(wrong))):
-            LearnedCutSettings(**wrong)
+            NetworkRule(**wrong)
 
 
 def _counts(cuts, spans):

@@ -11,7 +11,7 @@ from kangaroo.curation.engine.export import MediaSettings
 from kangaroo.curation.engine.look import Look
 from kangaroo.curation.engine.recipe import Rule
 from kangaroo.curation.engine.step import Runs, Seen, Step, in_order, signatures
-from kangaroo.curation.measures.clips import CutSettings, Cutter
+from kangaroo.curation.measures.clips import CutFinder, CutSettings, Cutter
 from kangaroo.curation.measures.duplicates import DuplicateSettings
 from kangaroo.curation.measures.key_frames import KeyFrameSettings
 from kangaroo.data.record import Medium, Record
@@ -45,6 +45,7 @@ class Pipeline:
 
     Attributes:
         cut: How films are cut.
+        finder_of: Returns who finds cuts where the rules do not.
         look: Which pictures steps see.
         key_frames: Which pictures models are shown.
         duplicates: When clips are copies.
@@ -57,6 +58,7 @@ class Pipeline:
     """
 
     cut: CutSettings
+    finder_of: Callable[[CutSettings], CutFinder | None]
     look: Look
     key_frames: KeyFrameSettings
     duplicates: DuplicateSettings

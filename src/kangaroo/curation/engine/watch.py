@@ -3,7 +3,7 @@
 Pictures are held from the start of a clip until it is cut off and measured, so memory follows the longest clip.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from kangaroo.curation.engine.ledger import State
 from kangaroo.curation.engine.look import Kept, Look, fitted_px
 from kangaroo.curation.engine.step import Seen, Step, dumps, plain
 from kangaroo.curation.measures.changes import SMALL_PX, measure_changes
-from kangaroo.curation.measures.clips import CutSettings, Cutter, Span, clip_id
+from kangaroo.curation.measures.clips import CutFinder, CutSettings, Cutter, Span, clip_id
 from kangaroo.errors import KangarooError, VideoError
 from kangaroo.video.decode import read_frames
 from kangaroo.video.frames import Frames
@@ -37,6 +37,7 @@ class Errand:
         shown_px: Height and width as shown.
         is_image: One clip without length.
         cut: How to cut it; None where the clips are known.
+        finder_of: Returns who finds cuts where the rules do not: a function that a fresh interpreter can import.
         look: Which pictures steps see.
         clips: The known clips, in the order of time.
         steps: In the order of their needs.
@@ -49,6 +50,7 @@ class Errand:
     shown_px: tuple[int, int]
     is_image: bool
     cut: CutSettings | None
+    finder_of: Callable[[CutSettings], CutFinder | None]
     look: Look
     steps: tuple[Step, ...]
     clips: tuple[Clip, ...] = ()
@@ -91,7 +93,7 @@ def watch(errand: Errand) -> Found:
             outcomes.update(_measured(errand, clip, {}))
         return Found(clips=errand.clips, outcomes=outcomes)
     film = Streamed.open(VideoSource(errand.video))
-    cutter = Cutter(errand.cut) if errand.cut is not None else None
+    cutter = Cutter(errand.cut, errand.finder_of(errand.cut)) if errand.cut is not None else None
     clips = []
     for clip, seen in _clips(errand, film, cutter, needed):
         clips.append(clip)

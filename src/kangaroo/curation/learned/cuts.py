@@ -13,33 +13,13 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from kangaroo.curation.measures.cuts import Cut, CutKind
-from kangaroo.errors import OptionError
+from kangaroo.curation.measures.cuts import Cut, CutKind, NetworkRule
 from kangaroo.video.frames import Frames
 
 VERSION = 1
 _HARD_FRAMES = 3  # a hard cut marks the frames on its two sides, or a mixed one between them too
 _CLOSE_S = 0.3  # the ends of fades are known no better
 _MARGIN = 25  # of a window's hundred frames the network is sure of the middle fifty
-
-
-@dataclass(frozen=True, kw_only=True)
-class LearnedCutSettings:
-    """When the network's word is a cut.
-
-    Attributes:
-        probability: Least probability of a shot's end, and of a frame's being part of a change.
-        empty: A picture whose pixels differ by less (standard deviation, levels of 0 to 255) shows nothing.
-    """
-
-    probability: float = 0.5
-    empty: float = 6.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.probability < 1:
-            raise OptionError(f"probability is {self.probability:g}; give more than 0 and less than 1")
-        if not self.empty >= 0:
-            raise OptionError(f"empty is {self.empty:g}; give 0 or more")
 
 
 class LearnedCutter:
@@ -55,7 +35,7 @@ class LearnedCutter:
         settings: When its word is a cut.
     """
 
-    def __init__(self, path: Path, settings: LearnedCutSettings = LearnedCutSettings()) -> None:
+    def __init__(self, path: Path, settings: NetworkRule = NetworkRule()) -> None:
         from kangaroo.curation.learned.networks.transnet import SIZE_PX, TransNet
 
         self._network, self._size_px = TransNet.load(path), SIZE_PX
@@ -69,6 +49,11 @@ class LearnedCutter:
         self._window += [small] * (1 if self._window else 1 + _MARGIN)
         self._times_s.append(time_s)
         return self._look() if len(self._window) == 4 * _MARGIN else []
+
+    @property
+    def settled_s(self) -> float:
+        """No cut that is told later ends at this second or before."""
+        return min([*self._times_s[:1], *self._changes.open_s], default=-np.inf)
 
     def end(self) -> list[Cut]:
         """Return the rest, of a film that ends there."""
@@ -90,9 +75,7 @@ class LearnedCutter:
         return cuts
 
 
-def find_learned_cuts(
-    chunks: Iterable[Frames], path: Path, settings: LearnedCutSettings = LearnedCutSettings()
-) -> tuple[Cut, ...]:
+def find_learned_cuts(chunks: Iterable[Frames], path: Path, settings: NetworkRule = NetworkRule()) -> tuple[Cut, ...]:
     """Return all changes of shot of a film, in order, as `find_cuts` does.
 
     >>> find_learned_cuts([frames], find_weights(CUTS))
@@ -144,7 +127,7 @@ class _Change:
 class _Changes:
     """Joins frames that belong to a change into cuts, and two changes around an empty picture into a fade."""
 
-    def __init__(self, settings: LearnedCutSettings) -> None:
+    def __init__(self, settings: NetworkRule) -> None:
         self._settings = settings
         self._run: list[tuple[float, float, bool]] = []  # seconds, probability of an end, whether the picture is empty
         self._waiting: _Change | None = None  # for another behind an empty stretch
@@ -162,6 +145,11 @@ class _Changes:
         if self._waiting is not None and not is_empty and time_s > self._waiting.end_s + _CLOSE_S:
             self._full_s = min(self._full_s, time_s)
         return told + self._tell() if time_s > self._full_s + _CLOSE_S else told
+
+    @property
+    def open_s(self) -> list[float]:
+        """The starts of what may still become cuts."""
+        return [*(one[0] for one in self._run[:1]), *([] if self._waiting is None else [self._waiting.start_s])]
 
     def end(self) -> list[Cut]:
         """Return what waits; a change that no shot comes after is none."""

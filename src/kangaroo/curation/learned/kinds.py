@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, Int, UInt8
 
-from kangaroo.curation.words.categories import OTHER
-from kangaroo.errors import OptionError
+from kangaroo.curation.words.categories import OTHER, PictureSettings
 from kangaroo.video.frames import Frames
 
 VERSION = 1
@@ -63,21 +62,6 @@ KINDS = (*_CLASSES, THINGS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class KindSettings:
-    """When a kind is clear.
-
-    Attributes:
-        certainty: The kind must come to so much (0 to 1); clips of which none does are `other`.
-    """
-
-    certainty: float = 0.3
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.certainty <= 1:
-            raise OptionError(f"certainty is {self.certainty:g}; give 0 to 1")
-
-
-@dataclass(frozen=True, kw_only=True)
 class KindFound:
     """The kind of a clip, and how sure the network is of the likeliest kind (0 to 1), also where that is too little."""
 
@@ -95,7 +79,7 @@ class KindFinder:
         settings: When a kind is clear.
     """
 
-    def __init__(self, path: Path, settings: KindSettings = KindSettings()) -> None:
+    def __init__(self, path: Path, settings: PictureSettings = PictureSettings()) -> None:
         from kangaroo.curation.learned.networks.efficientnet import SIDE_PX, EfficientNet
 
         self._network, self._side_px, self._settings = EfficientNet.load(path), SIDE_PX, settings

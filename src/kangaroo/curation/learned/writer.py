@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from kangaroo.chat.answerer import Answer, Sampling
+from kangaroo.chat.answerer import Answer, Likelihood, Sampling
 from kangaroo.curation.learned.gguf import read_gguf
 from kangaroo.curation.measures.models import WRITER, find_weights
 from kangaroo.curation.words.asking import Asker, ModelSettings, open_asker
@@ -21,13 +21,18 @@ SMOLLM = "smollm2"  # what `ModelSettings.model` calls it
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
+def is_smollm(settings: ModelSettings) -> bool:
+    """Whether settings name the model of this module."""
+    return settings.endpoint is None and settings.model == SMOLLM
+
+
 def open_model(settings: ModelSettings) -> Asker:
     """Return any model ready to be asked, as `open_asker` does, SmolLM2 too.
 
     Raises:
         KangarooError: As `open_asker`; a `ModelError` where SmolLM2 was not fetched.
     """
-    if settings.endpoint is None and settings.model == SMOLLM:
+    if is_smollm(settings):
         return Asker(answerer=TextAnswerer(find_weights(WRITER)), settings=settings)
     return open_asker(settings)
 
@@ -81,16 +86,14 @@ class TextAnswerer:
         """Answer several conversations one after another, and wait for all."""
         return [self.answer(conversation, sampling).read() for conversation in conversations]
 
-    def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[float]:
+    def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[Likelihood]:
         """Refuse.
 
         Raises:
             OptionError: Always: it writes and does not score.
         """
-        raise OptionError(
-            f"{self.name} writes and scores nothing, and {len(continuations)} continuations of a conversation of "
-            f"{len(conversation.turns)} turns were given; choose another model"
-        )
+        del conversation, continuations
+        raise OptionError(f"{self.name} writes and scores nothing; choose another model")
 
     def _stream(self, answer: Answer, ids: Sequence[int], sampling: Sampling) -> Iterator[str]:
         import torch

@@ -93,6 +93,10 @@ class ChangesMeter:
             thumbs=np.stack(thumbs) if thumbs else np.zeros((0, *THUMB_PX, 3), np.uint8),
         )
 
+    def shown_before(self, time_s: float) -> float:
+        """Return when the last frame before a second was shown."""
+        return self._rows[bisect_left(self._rows, time_s, key=lambda row: row[0]) - 1][0]
+
     def forget(self, before_s: float) -> None:
         """Let go of frames shown before a second."""
         first = bisect_left(self._rows, before_s, key=lambda row: row[0])

@@ -75,6 +75,25 @@ class CutRule:
                 raise OptionError(f"{name} is {getattr(self, name):g}; give 0 or more")
 
 
+@dataclass(frozen=True, kw_only=True)
+class NetworkRule:
+    """When the word of a network that others trained is a cut.
+
+    Attributes:
+        probability: Least probability of a shot's end, and of a frame's being part of a change.
+        empty: A picture whose pixels differ by less (standard deviation, levels of 0 to 255) shows nothing.
+    """
+
+    probability: float = 0.5
+    empty: float = 6.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.probability < 1:
+            raise OptionError(f"probability is {self.probability:g}; give more than 0 and less than 1")
+        if not self.empty >= 0:
+            raise OptionError(f"empty is {self.empty:g}; give 0 or more")
+
+
 def find_cuts(changes: Changes, rule: CutRule = CutRule()) -> tuple[Cut, ...]:
     """Return all changes of shot, in order.
 

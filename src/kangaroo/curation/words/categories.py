@@ -67,18 +67,37 @@ CATEGORIES = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class PictureSettings:
+    """When a kind is clear to EfficientNet-lite0, which looks at the key frames.
+
+    Attributes:
+        certainty: The kind must come to so much (0 to 1); clips of which none does are `other`.
+    """
+
+    certainty: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.certainty <= 1:
+            raise OptionError(f"certainty is {self.certainty:g}; give 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class CategorySettings:
-    """Which kinds there are, and who tells them apart.
+    """Which kinds there are, and who tells them apart: words by rule, a model's word, or pictures.
 
     Attributes:
         categories: The kinds; what fits none is `other`.
         model: Who is asked for the word; None counts the words of the caption.
+        pictures: Or the network's own kinds are taken, by what the key frames show.
     """
 
     categories: tuple[Category, ...] = CATEGORIES
     model: ModelSettings | None = None
+    pictures: PictureSettings | None = None
 
     def __post_init__(self) -> None:
+        if self.pictures is not None and (self.model is not None or self.categories != CATEGORIES):
+            raise OptionError("pictures have kinds of their own; leave out model and categories, or pictures")
         names = [category.name.casefold() for category in self.categories]
         for category in self.categories:
             if not category.name.strip() or names.count(category.name.casefold()) > 1 or category.name == OTHER:
