@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no Python here: install Python 3.11 (Debian: apt-get install python3 python3-venv)" >&2; exit 1; }
 	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	$(BIN)/kangaroo curate fetch-models
+	$(BIN)/kangaroo curate fetch-models cuts kinds
 	@touch $@
 
 check: install

@@ -1,23 +1,13 @@
-"""Writing of known area on pictures, and detectors whose weights are at hand."""
+"""Writing of known area on pictures."""
 
 import numpy as np
-import pytest
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 from kangaroo.curation.measures.areas import rectangle
-from kangaroo.curation.measures.models import find_weights
-from kangaroo.errors import ModelError
 
 FONT = font_manager.findfont("DejaVu Sans")
 WORDS = ("quick", "brown", "kangaroo", "jumps", "over", "lazy", "seven", "wizards", "pack", "dozen", "boxes", "jam")
-
-
-def weights(which):
-    try:
-        return find_weights(which)
-    except ModelError as error:
-        pytest.skip(str(error))
 
 
 def words(rng, number):

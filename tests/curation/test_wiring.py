@@ -3,14 +3,23 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from kangaroo.curation.measures.models import FETCH_COMMAND
+from kangaroo.curation import wiring
+from kangaroo.curation.clip import Clip
+from kangaroo.curation.engine.step import Seen
+from kangaroo.curation.measures.clips import CutSettings, FoundBy
+from kangaroo.curation.measures.models import ALL, CUTS, FETCH_COMMAND, OBJECTS
 from kangaroo.curation.wiring import RULES, SETTINGS, check, pipeline, read_recipe
 from kangaroo.curation.words.asking import ModelSettings
 from kangaroo.curation.words.captioning import CaptionerSettings, CaptionSettings
+from kangaroo.curation.words.categories import CategorySettings, PictureSettings
 from kangaroo.curation.words.leaks import LeakSettings
+from kangaroo.curation.words.merging import MergeSettings
+from kangaroo.curation.words.tasks import InstructSettings
 from kangaroo.errors import EndpointError, ModelError, OptionError
+from kangaroo.video.frames import Frames
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "curate.toml"
 
@@ -66,6 +75,43 @@ def test_what_does_not_answer_or_is_not_there_is_told_at_the_start(recipe):
     leaks = LeakSettings(fingerprints=(Path("gone.json"),))
     with pytest.raises(OptionError, match=r"gone\.json"):
         check(replace(recipe, steps={**recipe.steps, "leaks": leaks}))
+
+
+def test_what_smollm2_cannot_do_is_told_at_the_start(recipe, monkeypatch):
+    monkeypatch.setattr(wiring, "find_weights", lambda _: None)
+    smollm = ModelSettings(name="SmolLM2", model="smollm2")
+    with pytest.raises(OptionError, match="sees no pictures"):
+        check(with_captioners(recipe, smollm))
+    merges = replace(recipe, steps={**recipe.steps, "merge": MergeSettings(model=smollm)})
+    with pytest.raises(OptionError, match="English alone"):
+        check(merges)
+    english = {name: share for name, share in recipe.steps["instruct"].shares.items() if "zh" not in name}
+    check(replace(merges, steps={**merges.steps, "instruct": InstructSettings(shares=english)}))
+
+
+def test_weights_are_asked_for_where_a_recipe_chooses_them(recipe, monkeypatch):
+    asked = []
+    monkeypatch.setattr(wiring, "find_weights", asked.append)
+    check(recipe)
+    assert asked == [*ALL]
+    asked.clear()
+    chosen = {
+        "cut": CutSettings(by=FoundBy.NETWORK),
+        "categories": CategorySettings(pictures=PictureSettings()),
+    }
+    check(replace(recipe, steps={**recipe.steps, **chosen}))
+    assert asked == [*ALL, CUTS, OBJECTS]
+
+
+def test_kinds_of_pictures_need_no_caption_and_are_no_words(recipe):
+    pictured = replace(recipe, steps={**recipe.steps, "categories": CategorySettings(pictures=PictureSettings())})
+    (step,) = [step for step in pipeline(pictured).steps if step.name == "category"]
+    assert step.needs == (Seen.KEY_FRAMES,)
+    picture = Frames(pixels=np.full((1, 240, 320, 3), 90, np.uint8), times_s=np.zeros(1))
+    clip = Clip(id="a", video=Path("a.mp4"), start_s=0.0, end_s=1.0)
+    assert step.function(clip, {Seen.KEY_FRAMES: picture}, step.settings) == "other"
+    with pytest.raises(OptionError, match="kinds of their own"):
+        CategorySettings(pictures=PictureSettings(), model=ModelSettings())
 
 
 @pytest.mark.parametrize("names", [(), ("a", "a"), ("a.b",)])

@@ -5,11 +5,10 @@ import sys
 
 import pytest
 import torch
-from drawn_writing import weights
 from published import published
 
 from kangaroo.curation.learned.networks.efficientnet import EfficientNet
-from kangaroo.curation.measures.models import OBJECTS
+from kangaroo.curation.measures.models import OBJECTS, find_weights
 
 
 def pictures():
@@ -19,7 +18,7 @@ def pictures():
 
 
 def test_probabilities_are_those_of_the_published_network():
-    chances = EfficientNet.load(weights(OBJECTS))(pictures())
+    chances = EfficientNet.load(find_weights(OBJECTS))(pictures())
     assert chances.sum(dim=1).tolist() == pytest.approx([1.0] * 5)
     # computed by efficientnet-lite-pytorch 0.1.0
     assert chances.argmax(dim=1).tolist() == [623, 844, 844, 446, 446]
@@ -39,9 +38,9 @@ def test_every_probability_is_that_of_the_published_network(tmp_path):
         "torch.save(chances, sys.argv[1])\n"
     )
     torch.save(pictures(), tmp_path / "pictures.pt")
-    command = [sys.executable, "-W", "ignore", "-c", program, str(tmp_path / "pictures.pt"), str(weights(OBJECTS))]
+    command = [sys.executable, "-W", "ignore", "-c", program, str(tmp_path / "pictures.pt"), str(find_weights(OBJECTS))]
     environment = {"PYTHONPATH": str(package), "OMP_NUM_THREADS": "1"}
     subprocess.run(command, env=environment, check=True, capture_output=True)
     torch.testing.assert_close(
-        EfficientNet.load(weights(OBJECTS))(pictures()), torch.load(tmp_path / "pictures.pt"), atol=2e-6, rtol=0
+        EfficientNet.load(find_weights(OBJECTS))(pictures()), torch.load(tmp_path / "pictures.pt"), atol=2e-6, rtol=0
     )

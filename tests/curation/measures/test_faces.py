@@ -4,18 +4,17 @@ import matplotlib
 import numpy as np
 import pytest
 from drawn_scenes import as_film, landscape
-from drawn_writing import weights
 from PIL import Image
 
 from kangaroo.curation.measures.faces import Face, FaceDetector, measure_faces
-from kangaroo.curation.measures.models import FACES
+from kangaroo.curation.measures.models import FACES, find_weights
 from kangaroo.playground.render import Renderer
 from kangaroo.playground.script import make_film
 
 
 @pytest.fixture(scope="module")
 def detector():
-    return FaceDetector(weights(FACES))
+    return FaceDetector(find_weights(FACES))
 
 
 def hopper():

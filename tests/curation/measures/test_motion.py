@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 from drawn_scenes import as_film, landscape, shot
-from drawn_writing import weights, write
+from drawn_writing import write
 
-from kangaroo.curation.measures.models import TEXT
+from kangaroo.curation.measures.models import TEXT, find_weights
 from kangaroo.curation.measures.motion import measure_motion
 from kangaroo.curation.measures.text import TextDetector, text_mask
 from kangaroo.errors import OptionError
@@ -103,7 +103,7 @@ def ticker(num_frames):
 
 
 def test_a_ticker_over_a_still_is_static():
-    detector = TextDetector(weights(TEXT))
+    detector = TextDetector(find_weights(TEXT))
     frames = ticker(40)
     found = detector.find(as_film(frames[::12]))
     small = frames.reshape(40, HEIGHT, 2, WIDTH, 2, 3).mean(axis=(2, 4))

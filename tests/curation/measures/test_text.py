@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 from drawn_scenes import as_film, barred, landscape, shot
-from drawn_writing import weights, words, write
+from drawn_writing import words, write
 
 from kangaroo.curation.measures.areas import rectangle, union_share
-from kangaroo.curation.measures.models import TEXT
+from kangaroo.curation.measures.models import TEXT, find_weights
 from kangaroo.curation.measures.technical import find_picture
 from kangaroo.curation.measures.text import TextDetector, TextRule, measure_text, text_mask
 from kangaroo.playground.render import Renderer
@@ -15,7 +15,7 @@ HEIGHT, WIDTH = 360, 640
 
 @pytest.fixture(scope="module")
 def detector():
-    return TextDetector(weights(TEXT))
+    return TextDetector(find_weights(TEXT))
 
 
 def picture(seed, height=HEIGHT, width=WIDTH):
