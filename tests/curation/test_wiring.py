@@ -68,7 +68,7 @@ def test_what_does_not_answer_or_is_not_there_is_told_at_the_start(recipe):
         check(replace(recipe, steps={**recipe.steps, "leaks": leaks}))
 
 
-@pytest.mark.parametrize("names", [(), ("a", "a"), ("a.b",)])
+@pytest.mark.parametrize("names", [(), ("a", "a")])
 def test_captioners_have_names_of_their_own(names):
     with pytest.raises(OptionError):
         CaptionSettings(captioners=tuple(CaptionerSettings(model=ModelSettings(name=name)) for name in names))
