@@ -9,7 +9,7 @@ SECOND ?= 红色六边形变成了什么颜色？
 
 VLLM := .venv-vllm/bin
 
-.PHONY: help install check format test test-gpu test-ray test-vllm coverage demo bench surface clean
+.PHONY: help install check format test test-gpu test-ray test-vllm coverage demo bench bench-curation surface clean
 
 help:
 	@echo "make install    make .venv with the package and pinned versions; the other targets do it when needed"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-vllm  those that ask a real vLLM, in an environment of its own: gigabytes, minutes"
 	@echo "make coverage   the tests again, with a report in htmlcov/"
 	@echo "make bench      how fast joey answers on this machine"
+	@echo "make bench-curation  what measuring clips costs beside decoding them"
 	@echo "make surface    write down the public names and options that tests/rules hold us to"
 	@echo "make clean      remove .venv, .venv-vllm and what builds and tests left behind"
 
@@ -31,6 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no Python here: install Python 3.11 (Debian: apt-get install python3 python3-venv)" >&2; exit 1; }
 	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/kangaroo curate fetch-models
 	@touch $@
 
 check: install
@@ -80,6 +82,9 @@ demo: install
 
 bench: install
 	$(BIN)/python benchmarks/chat_speed.py $(ARGS)
+
+bench-curation: install
+	$(BIN)/python benchmarks/curation_speed.py $(ARGS)
 
 surface: install
 	$(BIN)/python tests/rules/surface.py

@@ -9,45 +9,31 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from reels import BRIGHTNESS, one_record, parts_of, recipe_over
+from reels import BRIGHTNESS, parts_of, recipe_over
 
-from kangaroo.chat.remote import RemoteAnswerer
 from kangaroo.curation.engine.recipe import Machine
-from kangaroo.curation.engine.remembered import Remembered
 from kangaroo.curation.engine.run import Run
-from kangaroo.curation.engine.step import Runs, Seen, Step
 from kangaroo.curation.measures.key_frames import KeyFrameSettings
-from kangaroo.dialogue.conversation import Conversation, Video
-from kangaroo.video.source import VideoSource
-
-
-def caption(clip, inputs, settings, *, answerer):
-    frames, prompt = inputs[Seen.KEY_FRAMES], settings
-    said = []
-    for pixels in frames.pixels:
-        picture = VideoSource.from_arrays(pixels[None], times_s=[0.0])
-        said.append(answerer.answer(Conversation().ask(prompt, Video(picture))).read().text)
-    return {"said": " ".join(said)}
+from kangaroo.curation.wiring import words
+from kangaroo.curation.words.asking import ModelSettings, Patience
+from kangaroo.curation.words.captioning import CaptionerSettings, CaptionSettings
+from kangaroo.curation.words.tasks import InstructSettings
 
 
 def asked_of(folder, out, url, prompt="Describe.", **changes):
-    """The recipe and the pipeline."""
-    steps = {"key_frames": KeyFrameSettings(num_frames=3)}
+    """The recipe, and the pipeline: real captions of the endpoint, one measure of ours."""
+    model = ModelSettings(name="eye", endpoint=url, at_once=1, patience=Patience(num_tries=1, rest_s=0.0))
+    steps = {
+        "captions": CaptionSettings(captioners=(CaptionerSettings(model=model, prompt_en=prompt),)),
+        "instruct": InstructSettings(shares={"detailed": 1.0}),
+        "key_frames": KeyFrameSettings(num_frames=3),
+    }
     recipe = recipe_over(folder, out, machine=Machine(asking=2), steps=steps, **changes)
-    remembered = Remembered(RemoteAnswerer(url), out / "ledger.sqlite", who="counted")
-    step = Step(
-        name="caption",
-        version=1,
-        settings=prompt,
-        needs=(Seen.KEY_FRAMES,),
-        function=partial(caption, answerer=remembered),
-        runs=Runs.HERE,
-    )
-    return recipe, parts_of(recipe, BRIGHTNESS, step, records=one_record)
+    said = words(recipe)
+    return recipe, parts_of(recipe, BRIGHTNESS, *said.steps, choose=said.choose, records=said.records)
 
 
 def start(folder, out, url, prompt="Describe.", **changes):

@@ -29,11 +29,11 @@ def scenes(seed: int, count: int, *, height: int = 240, width: int = 320) -> lis
 
 
 def draw_reel(
-    path: Path, pictures: Sequence[np.ndarray], *, seconds: Sequence[float], fps: int = 10, **options
+    path: Path, pictures: Sequence[np.ndarray], *, seconds: Sequence[float], fps: int = 10, shrink: int = 1, **options
 ) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     frames = (
-        with_mover(picture, number)
+        np.ascontiguousarray(with_mover(picture, number)[::shrink, ::shrink])
         for picture, length_s in zip(pictures, seconds, strict=True)
         for number in range(round(length_s * fps))
     )
@@ -65,7 +65,7 @@ def parts_of(recipe: Recipe, *steps: Step, **changes) -> Pipeline:
 
 def brightness(clip, inputs, settings):
     """A step for a worker: what the engine shows is what is there."""
-    frames = inputs[Seen.PAIRS]
+    frames = inputs[Seen.GLANCES]
     mean = float(np.round(frames.pixels.mean(), 6))
     return {"mean": mean, "count": len(frames), "first_s": float(frames.times_s[0]), "is_dark": mean < 20}
 
@@ -83,9 +83,9 @@ def troubled(clip, inputs, settings):
     return {"value": 1}
 
 
-BRIGHTNESS = Step(name="brightness", version=1, settings=(), needs=(Seen.PAIRS,), function=brightness)
+BRIGHTNESS = Step(name="brightness", version=1, settings=(), needs=(Seen.GLANCES,), function=brightness)
 DOUBLED = Step(name="doubled", version=1, settings=(), needs=("brightness",), function=doubled)
-TROUBLED = Step(name="troubled", version=1, settings=(), needs=(Seen.PAIRS,), function=troubled)
+TROUBLED = Step(name="troubled", version=1, settings=(), needs=(Seen.GLANCES,), function=troubled)
 
 
 def one_record(clip, results, medium):

@@ -8,7 +8,7 @@ import pytest
 from joey_captions import key_frames
 
 from kangaroo.chat.pictures import encode_jpeg
-from kangaroo.curation.report import Cost, Remaining, Report, Shown, histogram
+from kangaroo.curation.report import Broken, Cost, Remaining, Report, Shown, histogram
 from kangaroo.curation.words.balance import Kind, balance
 
 ATTACK = "\"'><script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
@@ -43,6 +43,8 @@ def report(**changes):
             histogram("text", [0.0, 0.01, 0.02, 0.2], high=0.05),
             histogram("motion", [1.0, 1.0], low=0.002),
         ),
+        "broken": (Broken(subject=ATTACK, step="probe", reason="not a video"),),
+        "num_broken": 1200,
         "balance": balance(clips),
         "costs": (
             Cost(name="far", clips=7, blocked=1, num_tries=36, prompt_tokens=None, new_tokens=1500, seconds=9.0),

@@ -26,6 +26,7 @@ from kangaroo.cli.options import (
     answerer_of,
     check_place,
 )
+from kangaroo.cli.recording import data
 from kangaroo.errors import KangarooError, OptionError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(curate, name="curate")
+app.add_typer(data, name="data")
 
 
 @app.command()

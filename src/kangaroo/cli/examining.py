@@ -88,6 +88,19 @@ def evaluate_needle(
     typer.echo(report.markdown())
 
 
+@evaluate.command("fingerprint")
+def evaluate_fingerprint(
+    records: Annotated[Path, typer.Argument(help="A benchmark as records: a folder, a .jsonl or a .tar file.")],
+    out: Annotated[Path, typer.Option(help="The file to write; a curation recipe names it in [leaks].")],
+) -> None:
+    """Write down what a benchmark shows and asks, so that `kangaroo curate` keeps it out of training data."""
+    from kangaroo.curation.benchmark import fingerprints_of
+
+    found = fingerprints_of(records, benchmark=out.stem)
+    found.write(out)
+    typer.echo(f"{out}: {len(found.films):,} films and pictures, {len(found.texts):,} texts")
+
+
 @contextmanager
 def _answering() -> Iterator[Callable[[int, int], None]]:
     """Show a bar that counts answers while the block runs."""

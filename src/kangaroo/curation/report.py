@@ -100,6 +100,15 @@ class Shown:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Broken:
+    """What was left out, in which step, and why."""
+
+    subject: str
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cost:
     """What a captioner, merger or writer cost.
 
@@ -131,6 +140,8 @@ class Report:
         funnel: What was left after each step, in order.
         reasons: How many clips each reason dropped; one may have several.
         histograms: One a score.
+        broken: The first things that were left out because they are broken.
+        num_broken: How many there are in all.
         balance: Categories before and after, None where nothing was balanced.
         costs: Who was asked.
         tasks: Wanted share and number of records of each task.
@@ -141,6 +152,8 @@ class Report:
     funnel: tuple[Remaining, ...]
     reasons: Mapping[str, int]
     histograms: tuple[Histogram, ...]
+    broken: tuple[Broken, ...]
+    num_broken: int
     balance: Balance | None
     costs: tuple[Cost, ...]
     tasks: Mapping[str, tuple[float, int]]

@@ -20,7 +20,7 @@ from kangaroo.curation.engine.pool import each, hired
 from kangaroo.curation.engine.recipe import Recipe, Rule
 from kangaroo.curation.engine.status import opened
 from kangaroo.curation.engine.table import query
-from kangaroo.curation.report import Cost, Histogram, Remaining, Report, Shown, histogram
+from kangaroo.curation.report import Broken, Cost, Histogram, Remaining, Report, Shown, histogram
 from kangaroo.curation.settings import read_settings
 from kangaroo.curation.wiring import words
 from kangaroo.curation.words.balance import Balance, Kind, draw
@@ -34,6 +34,7 @@ from kangaroo.video.decode import read_frames
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
 
+_BROKEN = 100  # lines
 _SHOWN = 120  # clips that the page can hold without growing heavy
 _PICTURE_PX = 360
 
@@ -60,27 +61,23 @@ class _Gathered:
     ledger: Ledger
 
     def report(self) -> Report:
-        about = {"out": str(self.recipe.out), "videos": ", ".join(self.recipe.videos), "kangaroo": kangaroo.__version__}
-        if not self.at.decisions.exists():
-            return Report(
-                about=about,
-                funnel=(self._files(),),
-                reasons={},
-                histograms=(),
-                balance=None,
-                costs=(),
-                tasks={},
-                shown=(),
-            )
+        broken = [json.loads(line) for line in self.at.quarantine.read_text(encoding="utf-8").splitlines()]
+        ran = self.at.decisions.exists()
         return Report(
-            about=about,
-            funnel=(self._files(), *self._funnel()),
-            reasons=dict(self._ask(f"SELECT name, count(*) FROM {_NAMED} GROUP BY name")),
-            histograms=tuple(self._histograms()),
-            balance=self._balance(),
+            about={
+                "out": str(self.recipe.out),
+                "videos": ", ".join(self.recipe.videos),
+                "kangaroo": kangaroo.__version__,
+            },
+            funnel=(self._files(), *(self._funnel() if ran else ())),
+            reasons=dict(self._ask(f"SELECT name, count(*) FROM {_NAMED} GROUP BY name")) if ran else {},
+            histograms=tuple(self._histograms()) if ran else (),
+            broken=tuple(Broken(**one) for one in broken[:_BROKEN]),
+            num_broken=len(broken),
+            balance=self._balance() if ran else None,
             costs=tuple(self._costs()),
             tasks=self._tasks(),
-            shown=tuple(self._shown()),
+            shown=tuple(self._shown()) if ran else (),
         )
 
     def _ask(self, sql: str) -> list[tuple[Any, ...]]:
@@ -155,7 +152,7 @@ class _Gathered:
                 num_tries=sum(one.get("num_tries", 1) for one in told),
                 prompt_tokens=total(one["prompt_tokens"] for one in told),
                 new_tokens=total(one["new_tokens"] for one in told),
-                seconds=sum(one["seconds"] for one in told),
+                seconds=sum((one["seconds"] for one in told), 0.0),
             )
 
     def _results(self, name: str) -> Iterator[tuple[str, Any]]:
@@ -194,7 +191,7 @@ class _Gathered:
                 claims=self._claims(clip),
                 jpeg=pictures.get(clip.id),
                 scores=tuple(
-                    (rule.score, row[rule.score]) for rule in self.parts.rules if row.get(rule.score) is not None
+                    (rule.name, row[rule.score]) for rule in self.parts.rules if row.get(rule.score) is not None
                 ),
             )
 

@@ -32,7 +32,8 @@ except KangarooError as error:
 @pytest.mark.parametrize("limit", [8 << 10, 60 << 10])
 def test_a_full_disk_stops_the_run_cleanly(limit, tmp_path, reels):
     assert resource.RLIMIT_FSIZE is not None
-    program = PROGRAM.format(here=str(Path(__file__).parent), limit=limit, films=str(reels), out=str(tmp_path / "out"))
+    here, out = str(Path(__file__).parents[1]), str(tmp_path / "out")
+    program = PROGRAM.format(here=here, limit=limit, films=str(reels), out=out)
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False)
     assert ran.returncode == 2, ran.stderr
     assert "goes on" in ran.stdout

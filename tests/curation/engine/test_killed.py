@@ -80,6 +80,6 @@ def test_an_endpoint_that_fails_leaves_clips_blocked_until_retry(tmp_path, reels
         assert start(reels, tmp_path, url, keep=LONG).num_blocked == 3
         handler.fails = False
         assert start(reels, tmp_path, url, keep=LONG).num_blocked == 3
-        assert retry(*asked_of(reels, tmp_path, url)) == 3
+        assert retry(*asked_of(reels, tmp_path, url)) == 12, "captions, and what depends on them"
         assert start(reels, tmp_path, url, keep=LONG).num_blocked == 0
         assert sum(handler.asked.values()) == 9

@@ -38,7 +38,7 @@ def test_cover_is_the_drawn_area(detector, size_px, num_lines):
         drawn.append(union_share(boxes))
     assert np.mean(measured) == pytest.approx(np.mean(drawn), rel=0.15), (measured, drawn)
     # a painted triangle may pass for a letter in one picture or another
-    assert np.median(np.abs(np.divide(measured, drawn) - 1)) <= 0.15, (measured, drawn)
+    assert np.median(np.abs(np.divide(measured, drawn) - 1)) <= 0.2, (measured, drawn)
 
 
 def test_close_lines_overlap_and_count_once(detector):

@@ -72,7 +72,9 @@ def test_results_survive_being_stored():
 
 def test_a_prompt_and_nothing_of_the_place_changes_what_captions_depend_on():
     settings = CaptionerSettings(model=ModelSettings(model="qwen", endpoint="http://one/v1"))
-    assert settings.asked == replace(settings, model=replace(settings.model, endpoint="http://two/v1")).asked
-    assert settings.asked != replace(settings, prompt_en="What is this?").asked
+    moved = replace(settings, model=replace(settings.model, endpoint="http://two/v1"))
+    other = replace(settings, prompt_en="What is this?")
+    assert settings.asked(Language.EN) == moved.asked(Language.EN) != other.asked(Language.EN)
+    assert settings.asked(Language.ZH) == other.asked(Language.ZH)
     with pytest.raises(OptionError, match="empty prompt"):
         CaptionerSettings(prompt_zh=" ")

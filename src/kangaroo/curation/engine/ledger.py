@@ -212,6 +212,12 @@ class Ledger:
         """Return how many listed files hold a content that another one holds too, beyond the first."""
         return self._number("SELECT count(video) - count(DISTINCT video) FROM videos WHERE listed = 1")
 
+    def num_blocked(self, signatures: Sequence[str]) -> int:
+        """Return for how many subjects one of the steps at least is blocked."""
+        listed = ", ".join("?" * len(signatures))
+        query = f"SELECT count(DISTINCT subject) FROM units WHERE state = ? AND signature IN ({listed})"
+        return self._number(query, State.BLOCKED, *signatures)
+
     def clusters(self) -> dict[str, str]:
         """Return the cluster of duplicates that each clip was found in, in this run or before."""
         return dict(self._rows("SELECT clip, cluster FROM clusters"))

@@ -35,7 +35,7 @@ _BYTES_PER_S = 20e6  # the slowest disk that a probe is given time for
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a run came to."""
+    """What a run came to: what the rules make of its clips, records, things in quarantine, and clips that wait."""
 
     verdicts: Verdicts | None
     num_records: int
@@ -98,7 +98,7 @@ class Run:
             verdicts=verdicts,
             num_records=num_records,
             num_quarantined=quarantined,
-            num_blocked=sum(self._count(ledger, step.name, State.BLOCKED) for step in self.parts.asking),
+            num_blocked=ledger.num_blocked([self.parts.signatures[step.name] for step in self.parts.asking]),
         )
 
     def _named(self, videos: Iterable[Path]) -> Iterator[tuple[Path, str]]:
@@ -351,9 +351,6 @@ class Run:
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         self.at.quarantine.write_text(text, encoding="utf-8")
         return len(lines)
-
-    def _count(self, ledger: Ledger, name: str, state: State) -> int:
-        return ledger.counts(self.parts.signatures[name]).get(state, 0)
 
 
 def _unit(signature: str, subject: str, found: Any) -> Unit:

@@ -112,7 +112,7 @@ def _hard_cuts(changes: Changes, rule: CutRule) -> list[int]:
 
 def _stands_out(change: Float32[np.ndarray, " frame"], least: float, contrast: float) -> Bool[np.ndarray, " frame"]:
     """Whether a frame's change is large, and so many times the mean of two frames before and two after."""
-    padded = np.pad(change, 2, mode="edge")
+    padded = np.pad(change, 2, mode="reflect")
     padded[:3] = padded[3]  # the first frame has nothing before it: its 0 is no measure
     around = (padded[:-4] + padded[1:-3] + padded[3:-1] + padded[4:]) / 4
     return (change >= least) & (change >= contrast * around)

@@ -15,7 +15,7 @@ from kangaroo.video.frames import Frames
 
 _BAR = 28.0  # levels; bars are 16 or 0, more with what compression spills into them
 _LEAST_BAR = 0.02  # of the side: less is a border, and cutting it off would not matter
-_BLACK_PART = 75  # percent of a bar's pixels at least
+_BLACK_PART = 0.75  # of a bar's pixels at least
 _BLUR_WIDTH_PX = 320  # blur is told at one size, so that films of all sizes compare
 _BLUR_REACH = 9
 
@@ -88,8 +88,9 @@ def find_picture(frames: Frames) -> Box:
     not make it a picture.
     """
     grey = np.stack([cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) for pixels in frames.pixels])
-    rows = np.percentile(grey, _BLACK_PART, axis=2).max(axis=0) > _BAR
-    columns = np.percentile(grey, _BLACK_PART, axis=1).max(axis=0) > _BAR
+    lit = grey > _BAR
+    rows = (lit.mean(axis=2) > 1 - _BLACK_PART).any(axis=0)
+    columns = (lit.mean(axis=1) > 1 - _BLACK_PART).any(axis=0)
     if not rows.any() or not columns.any():
         return Box()
     (top, bottom), (left, right) = _edges(rows), _edges(columns)

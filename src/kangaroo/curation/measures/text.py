@@ -214,10 +214,10 @@ def _kind(line: Polygon, found: Sequence[Sequence[Polygon]], rule: TextRule, *, 
 def _moves(frames: Frames, found: Sequence[Sequence[Polygon]]) -> bool:
     """Whether the picture beside the writing changes from frame to frame."""
     height_px, width_px = frames.pixels.shape[1:3]
-    beside = ~text_mask(found, height_px=height_px, width_px=width_px)
+    beside = (~text_mask(found, height_px=height_px, width_px=width_px)).astype(np.uint8)
     changes: Float[np.ndarray, " change"] = np.array(
         [
-            cv2.absdiff(before, after)[beside].mean() if beside.any() else 0.0
+            np.mean(cv2.mean(cv2.absdiff(before, after), beside)[:3])  # 0 where there is nothing beside
             for before, after in zip(frames.pixels[:-1], frames.pixels[1:], strict=True)
         ]
     )

@@ -52,7 +52,7 @@ class ModelSettings:
     """A model that captions, merges or writes, and how it is asked.
 
     Attributes:
-        name: What records and reports call it.
+        name: What records and reports call it; the model, or else the endpoint, or else joey.
         model: joey, a folder or a hub id, in this process; with an endpoint the server's name for it, or None.
         endpoint: URL of an OpenAI-compatible server.
         key_variable: The environment's name for the endpoint's key, which itself stands in no recipe; None for
@@ -65,7 +65,7 @@ class ModelSettings:
         patience: What happens where it fails.
     """
 
-    name: str = "joey"
+    name: str = ""
     model: str | None = None
     endpoint: str | None = None
     key_variable: str | None = None
@@ -77,6 +77,8 @@ class ModelSettings:
     patience: Patience = Patience()
 
     def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.model or self.endpoint or "joey")
         if not self.name.strip():
             raise OptionError("a model has no name; give one that records can call it by")
         if self.at_once < 1:
