@@ -9,14 +9,12 @@ memory, then `status` and `what-if`, the median of five.
 """
 
 import argparse
-import json
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +22,6 @@ import cv2
 import numpy as np
 from beside_data_juicer import draw, of_films, steps_1_to_5, timed
 
-from kangaroo.curation.clip import Clip
 from kangaroo.curation.engine.ledger import Ledger, State, Unit
 from kangaroo.curation.engine.pipeline import Pipeline
 from kangaroo.curation.engine.recipe import Bounds, Recipe
@@ -117,34 +114,31 @@ def rows(count: int) -> None:
 
 def fill(ledger: Ledger, parts: Pipeline, count: int) -> None:
     """Write what a run over so many clips leaves."""
-    rng = np.random.default_rng(0)
     films = [f"{number:032x}" for number in range(count // CLIPS_A_FILM)]
     ledger.list_videos((Path(f"films/{film}.mp4"), film) for film in films)
     probed = {"duration_s": 60.0, "width_px": 1280, "height_px": 720, "size_bytes": 9_000_000, "fps": 30.0}
-
-    def units(film: str, clips: list[Clip]) -> Iterator[Unit]:
-        told = {"probe": dumps({**probed, "content": film}), "cut": dumps({"clips": CLIPS_A_FILM, "short": 0})}
-        for step, text in told.items():
-            yield Unit(signature=parts.signatures[step], subject=film, state=State.DONE, told=text)
-        for clip in clips:
-            hashes = [f"{one:016x}" for one in rng.integers(0, 1 << 63, 12).tolist()]
-            measured = {
-                "technical": {"blur": rng.random(), "black_share": rng.random(), "picture_share": 1.0},
-                "text": {"cover": rng.random(), "overlay": rng.random(), "band": rng.random()},
-                "fingerprint": {"hashes": hashes, "times_s": [second / 2 for second in range(12)]},
-            }
-            for step, values in measured.items():
-                yield Unit(signature=parts.signatures[step], subject=clip.id, state=State.DONE, told=json.dumps(values))
-
-    for at, film in enumerate(films):
-        clips = [
-            Clip(id=f"{rng.integers(1 << 62):024x}", video=Path(film), start_s=6.0 * place, end_s=6.0 * place + 5.5)
-            for place in range(CLIPS_A_FILM)
-        ]
-        ledger.record(list(units(film, clips)), clips=clips, cut=parts.signatures["cut"], video=film)
-        if at % 10_000 == 0:
-            ledger.identify(parts.signatures["probe"])
+    ledger.record([
+        Unit(signature=parts.signatures[step], subject=film, state=State.DONE, told=dumps(told | {"content": film}))
+        for step, told in {"probe": probed, "cut": {"clips": CLIPS_A_FILM, "short": 0}}.items() for film in films
+    ])  # fmt: skip
     ledger.identify(parts.signatures["probe"])
+    hashes = " || '\",\"' || ".join(["lower(hex(randomblob(8)))"] * 12)
+    share = "abs(random() % 1000) / 1000.0"
+    measured = {
+        "technical": f"json_object('blur', {share}, 'black_share', {share}, 'picture_share', 1.0)",
+        "text": f"json_object('cover', {share}, 'overlay', {share}, 'band', {share})",
+        "fingerprint": f"""'{{"hashes":["' || {hashes} || '"],"times_s":{[at / 2 for at in range(12)]}}}'""",
+    }
+    with ledger._base as base:
+        base.execute(
+            """WITH RECURSIVE place(at) AS (SELECT 0 UNION ALL SELECT at + 1 FROM place WHERE at + 1 < ?2)
+            INSERT INTO clips SELECT ?1, video, lower(hex(randomblob(12))), 6.0 * at, 6.0 * at + 5.5
+            FROM videos, place""",
+            (parts.signatures["cut"], CLIPS_A_FILM),
+        )
+        for step, told in measured.items():
+            query = f"INSERT INTO units SELECT ?, id, 'done', {told} FROM clips ORDER BY id"
+            base.execute(query, (parts.signatures[step],))
 
 
 def main() -> None:

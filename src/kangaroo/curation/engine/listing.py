@@ -9,49 +9,13 @@ from pathlib import Path
 
 from kangaroo.errors import OptionError
 
-ENDINGS = frozenset(
-    [
-        "mp4",
-        "m4v",
-        "mov",
-        "mkv",
-        "webm",
-        "avi",
-        "flv",
-        "ts",
-        "m2ts",
-        "mts",
-        "mpg",
-        "mpeg",
-        "vob",
-        "ogv",
-        "ogg",
-        "3gp",
-        "3g2",
-        "wmv",
-        "asf",
-        "mxf",
-        "gif",
-        "apng",
-        "nut",
-        "ivf",
-        "h264",
-        "hevc",
-        "av1",
-        "dv",
-        "jpg",
-        "jpeg",
-        "png",
-        "webp",
-        "bmp",
-        "tif",
-        "tiff",
-        "avif",
-        "heic",
-        "jxl",
-        "jp2",
-    ]
-)
+# fmt: off
+ENDINGS = frozenset([
+    "mp4", "m4v", "mov", "mkv", "webm", "avi", "flv", "ts", "m2ts", "mts", "mpg", "mpeg", "vob", "ogv",
+    "ogg", "3gp", "3g2", "wmv", "asf", "mxf", "gif", "apng", "nut", "ivf", "h264", "hevc", "av1", "dv",
+    "jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "avif", "heic", "jxl", "jp2",
+])
+# fmt: on
 _LIST = ".txt"
 
 

@@ -19,15 +19,17 @@ def status(recipe: Recipe, parts: Pipeline) -> str:
     with opened(at) as ledger:
         cut = ledger.counts(parts.signatures["cut"])
         num_clips = ledger.num_clips(cut=parts.signatures["cut"])
-        lines = [f"{'step':12} {'done':>9} {'quarantined':>12} {'blocked':>8} {'pending':>8}"]
+        names = ("probe", "cut", *(step.name for step in (*parts.measuring, *parts.asking)))
+        wide = max(map(len, names))
+        lines = [f"{'step':{wide}} {'done':>9} {'quarantined':>12} {'blocked':>8} {'pending':>8}"]
         copies = ledger.num_copies()
         totals = {"probe": ledger.num_videos(), "cut": ledger.num_contents()}
-        for name in ("probe", "cut", *(step.name for step in (*parts.measuring, *parts.asking))):
+        for name in names:
             counts = cut if name == "cut" else ledger.counts(parts.signatures[name])
             done, bad, blocked = (counts.get(state, 0) for state in State)
             total = totals.get(name, num_clips)
             pending = f"{max(0, total - done - bad - blocked):,}" if name not in _asking(parts) else "-"
-            lines.append(f"{name:12} {done:9,} {bad:12,} {blocked:8,} {pending:>8}")
+            lines.append(f"{name:{wide}} {done:9,} {bad:12,} {blocked:8,} {pending:>8}")
     if copies:
         lines.append(f"note: {copies:,} files hold the same video as another file, which stands for them")
     if at.scores.exists():

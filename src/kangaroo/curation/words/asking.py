@@ -52,9 +52,9 @@ class ModelSettings:
     """A model that captions, merges or writes, and how it is asked.
 
     Attributes:
-        name: What records and reports call it.
-        model: joey, smollm2 (English, sees nothing), a folder or a hub id; with an endpoint the server's name for it,
-            or None.
+        name: What records and reports call it; the model, or else the endpoint, or else joey.
+        model: joey, smollm2 (English, sees nothing), a folder or a hub id, in this process; with an endpoint the
+            server's name for it, or None.
         endpoint: URL of an OpenAI-compatible server.
         key_variable: The environment's name for the endpoint's key, which itself stands in no recipe; None for
             OPENAI_API_KEY.
@@ -66,7 +66,7 @@ class ModelSettings:
         patience: What happens where it fails.
     """
 
-    name: str = "joey"
+    name: str = ""
     model: str | None = None
     endpoint: str | None = None
     key_variable: str | None = None
@@ -78,6 +78,8 @@ class ModelSettings:
     patience: Patience = Patience()
 
     def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.model or self.endpoint or "joey")
         if not self.name.strip():
             raise OptionError("a model has no name; give one that records can call it by")
         if self.at_once < 1:

@@ -52,8 +52,8 @@ class CaptionSettings:
         if not names:
             raise OptionError("captioners is empty; name one, or leave it out for joey")
         for name in names:
-            if names.count(name) > 1 or "." in name:
-                raise OptionError(f"a captioner is called {name!r}; give each a name of its own, without a full stop")
+            if names.count(name) > 1:
+                raise OptionError(f"two captioners are called {name!r}; give each a name of its own")
 
 
 @dataclass(frozen=True, kw_only=True)
