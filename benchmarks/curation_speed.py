@@ -5,8 +5,8 @@
 The work is done in this process, on one thread, as a worker does it: the film is probed and watched with every
 measure. The bare decode decodes on one thread and throws away. Both are seconds of the processor, the median of the
 repeats; reading in turn, so that a busy machine is busy for both. `--whole` runs `kangaroo curate` over the films too,
-with two workers, and tells seconds on the clock. Without films three of twelve seconds, 1280 x 720 px at 30 a second
-and of three shots, are drawn: a camera that moves over painted ground, with the grain of a camera.
+with two workers, and tells seconds on the clock. Without films three of ten seconds, 1280 x 720 px at 30 a second and
+of two shots, are drawn: a camera that moves over painted ground, with the grain of a camera.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from kangaroo.curation.engine.watch import Errand, watch
 from kangaroo.curation.wiring import RULES, SETTINGS, pipeline
 from kangaroo.video.write import write_video
 
-HEIGHT, WIDTH, FPS, SHOT_S, SHOTS = 720, 1280, 30, 4, 3
+HEIGHT, WIDTH, FPS, SHOT_S, SHOTS = 720, 1280, 30, 5, 2
 
 
 def ground(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -55,7 +55,7 @@ def draw(seed: int, path: Path) -> None:
 
     def pictures() -> Iterator[np.ndarray]:
         for _ in range(SHOTS):
-            wide, way = ground(rng, HEIGHT + 260, WIDTH + 260), rng.uniform(-2, 2, 2)
+            wide, way = ground(rng, HEIGHT + 260, WIDTH + 260), rng.uniform(-1.7, 1.7, 2)
             for index in range(SHOT_S * FPS):
                 x, y = np.round(130 + way * (index - SHOT_S * FPS / 2)).astype(int)
                 picture = wide[y : y + HEIGHT, x : x + WIDTH] + grain[index % 8]

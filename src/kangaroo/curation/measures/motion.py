@@ -7,6 +7,7 @@ Axes: pair, row, column, (x, y).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -144,11 +145,13 @@ def _explains(
 def _carry(
     after: UInt8[np.ndarray, "row column"], flow: Float32[np.ndarray, "row column 2"]
 ) -> UInt8[np.ndarray, "row column"]:
-    return cv2.remap(after, _places(flow) + flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(after, _places(*flow.shape[:2]) + flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _places(flow: Float32[np.ndarray, "row column 2"]) -> Float32[np.ndarray, "row column 2"]:
-    return np.stack(np.meshgrid(*(np.arange(side, dtype=np.float32) for side in flow.shape[1::-1])), axis=-1)
+@lru_cache(maxsize=4)
+def _places(height: int, width: int) -> Float32[np.ndarray, "row column 2"]:
+    sides = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    return np.stack(np.meshgrid(*sides), axis=-1)
 
 
 def _camera(
@@ -168,8 +171,8 @@ def _camera(
     matrix, inliers = cv2.estimateAffinePartial2D(here, there, ransacReprojThreshold=1.0, maxIters=200)
     if matrix is None or inliers.mean() < 0.5:
         return none
-    places = _places(flow)
-    camera = (places @ matrix[:, :2].T + matrix[:, 2] - places).astype(np.float32)
+    places = _places(*flow.shape[:2])
+    camera = cv2.transform(places, (matrix - np.eye(2, 3)).astype(np.float32))
     # a still background speaks against a camera that moves
     left, change = cv2.absdiff(before, _carry(after, camera)).mean(), cv2.absdiff(before, after).mean()
     return camera if left < _EXPLAINED * change else none
