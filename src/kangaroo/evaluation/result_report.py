@@ -124,14 +124,17 @@ class BenchmarkReport:
                 f", {values['score'] * values['points']:.2f} of {values['points']:g} points" if values["points"] else ""
             )
             head = f"**{percent(values['score'])}**{points} (95 % over films: {low} to {high}) over {whole}, {how}."
-        shard = about["shard"]
         lines = [head, f"Asked by the rules {about['rules']}, scored by {values['rules']}. Greedy."]
+        if strict := values["strictly"]:
+            score = "" if strict["score"] is None else f", and the score is {percent(strict['score'])}"
+            lines.append(f"By our strict rules {strict['differ']:,} of these answers count otherwise{score}.")
         if about["shown"] == "nothing":
             lines.append("**The film was not shown**: this is what can be guessed.")
         if judge := values["judge"]:
             unheard = f", {judge['without_reply']:,} prompts without a reply" if judge["without_reply"] else ""
             said = f"Judge: {judge['name']} ({judge['calls']:,} calls now{unheard}), asked in our own words."
             lines.append(said if judge["name"] else "**Rules only**: no judge was named (`--judge`).")
+        shard = about["shard"]
         if shard["of"] > 1:
             lines.append(f"**Only shard {shard['number']} of {shard['of']}**: kangaroo evaluate merge joins them.")
         lines += [

@@ -1,0 +1,65 @@
+"""What the harness itself costs: the share of a benchmark's run that is neither decoding nor the model.
+
+    python benchmarks/evaluate_speed.py                  # joey, 200 questions about 20 films of 64 s, on this machine
+
+Films are drawn first, outside the clock. The clock runs from reading the data set to the last report; what the answers
+say of their own seconds (open, decode, vision, prefill, generate) is taken off, and the rest is the harness: tables,
+prompts, bookkeeping, parsing, scoring, the bootstrap, frames for the page, the machine's own speed.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+import kangaroo
+from kangaroo.evaluation.benchmarks.mlvu import MLVU
+from kangaroo.evaluation.measure import evaluate_benchmark
+from kangaroo.playground.draw import write_film
+from kangaroo.playground.script import make_film
+
+TASKS = ("1_plotQA", "2_needle", "3_ego", "4_count", "5_order", "6_anomaly_reco", "7_topic_reasoning")
+
+
+def write_data(root: Path, *, films: int, questions: int) -> None:
+    """Write films of 64 s and questions about them, in MLVU's layout."""
+    (root / "json").mkdir(parents=True)
+    folder = root / "video" / TASKS[0]
+    folder.mkdir(parents=True)
+    for number in range(films):
+        write_film(make_film(number, duration_s=64.0), folder / f"{number}.mp4")
+    rows = [
+        {
+            "video": f"{number * films // questions}.mp4",
+            "question": f"Which colour has thing {number}?",
+            "candidates": ["red", "blue", "green", "white"],
+            "answer": ("red", "blue", "green", "white")[number % 4],
+        }
+        for number in range(questions)
+    ]
+    for task in TASKS:
+        (root / "json" / f"{task}.json").write_text(json.dumps(rows if task == TASKS[0] else []))
+
+
+def main() -> None:
+    """Measure once and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--films", type=int, default=20)
+    parser.add_argument("--questions", type=int, default=200)
+    wanted = parser.parse_args()
+    answerer = kangaroo.load("joey", device="cpu")
+    with tempfile.TemporaryDirectory() as folder:
+        root, out = Path(folder) / "data", Path(folder) / "out"
+        write_data(root, films=wanted.films, questions=wanted.questions)
+        began = perf_counter()
+        evaluate_benchmark(answerer, MLVU, root, out)
+        whole_s = perf_counter() - began
+        lines = map(json.loads, (out / "answers.jsonl").read_text().splitlines())
+        model_s = sum(sum(line["timings_s"].values()) for line in lines)
+    rest_s = whole_s - model_s
+    print(f"{wanted.questions} questions in {whole_s:.1f} s, the harness {rest_s:.2f} s of it: {rest_s / whole_s:.1%}")
+
+
+if __name__ == "__main__":
+    main()
