@@ -4,8 +4,8 @@
 
 The films are copies of the sample film, each opened, decoded and seen for itself. The clock runs from reading the data
 set to the last report; what the answers say of their own seconds (open, decode, vision, prefill, generate) is taken
-off, and the rest is the harness: tables, prompts, bookkeeping, parsing, scoring, the bootstrap, frames for the page, the
-machine's own speed.
+off, and the rest is the harness: prompts and bookkeeping with every question; tables, scoring, the bootstrap, frames for
+the page and the machine's own speed once a run.
 """
 
 import argparse
@@ -58,8 +58,12 @@ def main() -> None:
         whole_s = perf_counter() - began
         lines = map(json.loads, (out / "answers.jsonl").read_text().splitlines())
         model_s = sum(sum(line["timings_s"].values()) for line in lines)
-    rest_s = whole_s - model_s
-    print(f"{wanted.questions} questions in {whole_s:.1f} s, the harness {rest_s:.2f} s of it: {rest_s / whole_s:.1%}")
+        asking_s = json.loads((out / "report.json").read_text())["sessions"][0]["seconds"]
+    rest_s, each_s = whole_s - model_s, asking_s - model_s
+    print(
+        f"{wanted.questions} questions in {whole_s:.1f} s, the harness {rest_s:.2f} s of it ({rest_s / whole_s:.1%}): "
+        f"{each_s:.2f} s with the questions ({each_s / asking_s:.1%} of asking), {rest_s - each_s:.2f} s once a run"
+    )
 
 
 if __name__ == "__main__":
