@@ -4,8 +4,8 @@
 
 The films are copies of the sample film, each opened, decoded and seen for itself. The clock runs from reading the data
 set to the last report; what the answers say of their own seconds (open, decode, vision, prefill, generate) is taken
-off, and the rest is the harness: prompts and bookkeeping with every question; tables, scoring, the bootstrap, frames for
-the page and the machine's own speed once a run.
+off, and the rest is the harness: prompts and bookkeeping with every question; tables, scoring, the bootstrap, frames
+for the page and the machine's own speed once a run.
 """
 
 import argparse
