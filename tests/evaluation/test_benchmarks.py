@@ -238,8 +238,11 @@ def test_the_rules_differ_where_they_are_known_to(published, tmp_path):
     empty = scores("mvbench", "")
     assert empty[Rules.STRICT]["number"] == 20
     assert (empty[Rules.LMMS_EVAL]["number"], empty[Rules.LMMS_EVAL]["outcomes"]["dropped"]) == (0, 20)
+    assert empty[Rules.LMMS_EVAL]["strictly"]["differ"] == 20
     article = scores("video-mme", "A man, so the best option is B")
     assert article[Rules.STRICT]["given"] == {"B": 6}
+    told = (tmp_path / "video-mme A man" / "report-vlmevalkit.md").read_text(encoding="utf-8")
+    assert "By our strict rules 4 of these answers count otherwise, and the score is 33.3 %." in told
     assert article[Rules.LMMS_EVAL]["given"] == article[Rules.VLMEVALKIT]["given"] == {"A": 6}
 
 

@@ -125,6 +125,7 @@ def evaluate_benchmark(
     }
     sampler = sampler_of(answerer) or FrameSampler()
     out.mkdir(parents=True, exist_ok=True)
+    referee = Referee(out, judge)  # a judge that is not there is told before the asking
     run = examine(
         answerer,
         out,
@@ -137,7 +138,6 @@ def evaluate_benchmark(
         progress=None if watch is None else lambda done, total: watch(done, total, str(tally)),
     )
     lines = {line["id"]: line for line in run.lines}
-    referee = Referee(out, judge)
     judged = judge_all(benchmark, questions, lines, rules, referee)
     write_session(
         out,

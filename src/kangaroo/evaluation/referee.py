@@ -5,14 +5,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from kangaroo.chat.answerer import Answerer
 from kangaroo.dialogue.conversation import Conversation, Role, Text, Turn
-from kangaroo.evaluation.asking import Asked, OnFailure, at_once
+from kangaroo.evaluation.asking import Asked, OnFailure, one_by_one
 from kangaroo.evaluation.benchmark import Prompt
 from kangaroo.evaluation.runner import Line, mend, read_answers
 
@@ -31,6 +32,7 @@ class Referee:
 
     Raises:
         OptionError: The folder's file is damaged.
+        EndpointError: The judge's server cannot be reached.
     """
 
     def __init__(self, folder: Path, answerer: Answerer | None = None) -> None:
@@ -60,10 +62,10 @@ class Referee:
             Asked(id=key, film=key, conversation=_conversation(prompt), max_new_tokens=prompt.max_new_tokens)
             for key, prompt in prompts.items()
         ]
-        asked.sort(key=lambda one: one.max_new_tokens)
         mend(self._path)
-        with self._path.open("a", encoding="utf-8") as file:
-            for reply in at_once(judge, asked, OnFailure.GO_ON, batch=_AT_ONCE):
+        with self._path.open("a", encoding="utf-8") as file, ThreadPoolExecutor(_AT_ONCE) as threads:
+            # each call by itself: one that fails costs no other
+            for (reply,) in threads.map(lambda one: list(one_by_one(judge, [one], OnFailure.GO_ON)), asked):
                 line = {**asdict(reply), "judge": self.name, "prompt": prompts[reply.id].text}
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
                 file.flush()
@@ -74,6 +76,6 @@ class Referee:
         return hashlib.sha256(json.dumps([self.name, asdict(prompt)]).encode()).hexdigest()[:32]
 
 
-def _conversation(prompt: Prompt) -> Any:
+def _conversation(prompt: Prompt) -> Callable[[], Conversation]:
     system = (Turn(Role.SYSTEM, (Text(prompt.system),)),) if prompt.system else ()
     return lambda: Conversation(system).ask(prompt.text)

@@ -6,6 +6,7 @@ Imports without torch.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +34,22 @@ _SAID = {
 _GRID = "Share right by depth (down) and frames (across)"
 
 
+class Look(StrEnum):
+    """How the page shows a table: one below the other, with shares coloured, or small ones side by side."""
+
+    PLAIN = "plain"
+    HEAT = "heat"
+    SMALL = "small"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Words in rows; `is_heat` colours shares, `is_group` tables are small and stand side by side."""
+    """Words in rows."""
 
     title: str
     head: Sequence[str]
     rows: list[Sequence[str]]
-    is_heat: bool = False
-    is_group: bool = False
+    look: Look = Look.PLAIN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +94,7 @@ class BenchmarkReport:
             title=self._title,
             score=None if score is None else percent(score),
             outcome=self._outcome(),
-            tables=self._tables(),
+            tables=sorted(self._tables(), key=lambda one: one.look is Look.SMALL),
             own=self._own,
             examples=[self._example(one) for one in examples(self.judged)],
             manifest=self._manifest(),
@@ -124,14 +132,17 @@ class BenchmarkReport:
                 f", {values['score'] * values['points']:.2f} of {values['points']:g} points" if values["points"] else ""
             )
             head = f"**{percent(values['score'])}**{points} (95 % over films: {low} to {high}) over {whole}, {how}."
-        shard = about["shard"]
         lines = [head, f"Asked by the rules {about['rules']}, scored by {values['rules']}. Greedy."]
+        if strict := values["strictly"]:
+            score = "" if strict["score"] is None else f", and the score is {percent(strict['score'])}"
+            lines.append(f"By our strict rules {strict['differ']:,} of these answers count otherwise{score}.")
         if about["shown"] == "nothing":
             lines.append("**The film was not shown**: this is what can be guessed.")
         if judge := values["judge"]:
             unheard = f", {judge['without_reply']:,} prompts without a reply" if judge["without_reply"] else ""
             said = f"Judge: {judge['name']} ({judge['calls']:,} calls now{unheard}), asked in our own words."
             lines.append(said if judge["name"] else "**Rules only**: no judge was named (`--judge`).")
+        shard = about["shard"]
         if shard["of"] > 1:
             lines.append(f"**Only shard {shard['number']} of {shard['of']}**: kangaroo evaluate merge joins them.")
         lines += [
@@ -172,19 +183,19 @@ class BenchmarkReport:
                 for value, one in own.items()
             ]
             title = name.replace("_", " ")
-            tables.append(Table(title=f"By {title}", head=(title, "n", "right", "95 %"), rows=rows, is_group=True))
+            tables.append(Table(title=f"By {title}", head=(title, "n", "right", "95 %"), rows=rows, look=Look.SMALL))
         if grid := self.values["grid"]:
             across = list(dict.fromkeys(column for row in grid.values() for column in row))
             cells: list[Sequence[str]] = [
                 (down, *(percent(row[one]) if one in row else "-" for one in across)) for down, row in grid.items()
             ]
-            tables.append(Table(title=_GRID, head=("", *across), rows=cells, is_heat=True))
+            tables.append(Table(title=_GRID, head=("", *across), rows=cells, look=Look.HEAT))
         if self.values["right"]:
             given, right = self.values["given"], self.values["right"]
             counts: list[Sequence[str]] = [
                 (key, str(given.get(key, 0)), str(right.get(key, 0))) for key in sorted({*given, *right})
             ]
-            tables.append(Table(title="Answers", head=("answer", "given", "right"), rows=counts, is_group=True))
+            tables.append(Table(title="Answers", head=("answer", "given", "right"), rows=counts, look=Look.SMALL))
         first = [one for blame in self.values["failures"].values() for one in blame["first"]]
         if first:
             rows = [(one["id"], one["film"], one["why"]) for one in first]

@@ -100,6 +100,7 @@ def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules) -> dic
     verdicts = [one.verdict for one in judged if one.verdict is not None]
     mean_over = benchmark.mean_over.get(rules)
     groups = _groups(scored)
+    strict = None if rules is Rules.STRICT else _read_strictly(benchmark, judged)
     seen = [one.num_frames for one in judged if one.num_frames]
     failures = {blame: [one for one in judged if one.blame is blame] for blame in Blame}
     return {
@@ -110,6 +111,7 @@ def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules) -> dic
         "films": len({one.question.film for one in scored}),
         **_overall(scored, groups, mean_over),
         "mean_over": mean_over,
+        "strictly": strict,
         "points": benchmark.points,
         "outcomes": {str(outcome): sum(one.outcome is outcome for one in verdicts) for outcome in Outcome},
         "frames": (min(seen, default=0), max(seen, default=0)),
@@ -128,6 +130,19 @@ def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules) -> dic
         "groups": groups,
         "grid": None if benchmark.grid is None else _grid(scored, *benchmark.grid),
     }
+
+
+def _read_strictly(benchmark: Benchmark, judged: Sequence[Judged]) -> dict[str, Any]:
+    """Return the score by our own rules, and how many of the same answers they score otherwise."""
+    own = [
+        one
+        if one.verdict is None or one.verdict.outcome is Outcome.JUDGED
+        else replace(one, verdict=benchmark.judge(one.question, one.output, Rules.STRICT))
+        for one in judged
+    ]
+    scored = [one for one in own if one.score is not None]
+    differ = sum(one.score != other.score for one, other in zip(judged, own, strict=True))
+    return {"differ": differ, **_overall(scored, _groups(scored), benchmark.mean_over.get(Rules.STRICT))}
 
 
 def _overall(scored: Sequence[Judged], groups: Mapping[str, Any], mean_over: str | None) -> dict[str, Any]:

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 ANSWERS, ABOUT = "answers.jsonl", "run.json"
 Line = dict[str, Any]
 Progress = Callable[[int, int], None]
-_FORMAT = "kangaroo-evaluation-4"
+FORMAT = "kangaroo-evaluation-4"
 _PROBE = ("A", "The red circle enters from the left.", "蓝色方形向左移动。")
 
 
@@ -73,7 +73,7 @@ def examine(
     """
     sampler = sampler_of(answerer)
     about = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "model": answerer.name,
         "likelihoods": _likelihoods(answerer),
         "sampler": None if sampler is None else sampler.to_dict(),

@@ -16,7 +16,7 @@ from kangaroo.evaluation.benchmark import Benchmark, Question, Rules
 from kangaroo.evaluation.referee import JUDGEMENTS, Referee
 from kangaroo.evaluation.result_report import BenchmarkReport
 from kangaroo.evaluation.results import Judged, figures, judge_all
-from kangaroo.evaluation.runner import ABOUT, ANSWERS, Line, read_about, read_answers
+from kangaroo.evaluation.runner import ABOUT, ANSWERS, FORMAT, Line, read_about, read_answers
 from kangaroo.evaluation.score import cluster_bootstrap
 
 QUESTIONS, SESSIONS = "questions.jsonl", "sessions.jsonl"
@@ -59,6 +59,8 @@ def _kept(
     benchmarks: dict[str, Benchmark], folder: Path
 ) -> tuple[dict[str, Any], Benchmark, list[Question], dict[str, Line]]:
     about = read_about(folder)
+    if about.get("format") != FORMAT:
+        raise OptionError(f"{folder} is of another version ({about.get('format')}, not {FORMAT}); run it again")
     benchmark = benchmarks.get(str(about.get("benchmark")))
     if benchmark is None:
         raise OptionError(f"{folder} holds no run of a benchmark; known: {', '.join(benchmarks)}")

@@ -4,7 +4,8 @@ from kangaroo.evaluation.benchmark import Benchmark
 from kangaroo.evaluation.benchmarks.egoschema import EGOSCHEMA, EGOSCHEMA_FULL
 from kangaroo.evaluation.benchmarks.longvideobench import LONGVIDEOBENCH, LONGVIDEOBENCH_TEST
 from kangaroo.evaluation.benchmarks.lvbench import LVBENCH
-from kangaroo.evaluation.benchmarks.mlvu import MLVU, MLVU_GENERATION
+from kangaroo.evaluation.benchmarks.mlvu import MLVU
+from kangaroo.evaluation.benchmarks.mlvu_generation import MLVU_GENERATION
 from kangaroo.evaluation.benchmarks.mmbench_video import MMBENCH_VIDEO
 from kangaroo.evaluation.benchmarks.mvbench import MVBENCH
 from kangaroo.evaluation.benchmarks.seed_bench import SEED_BENCH, SEED_BENCH_RANKED
