@@ -25,6 +25,7 @@ from kangaroo.cli.options import (
     answerer_of,
     check_place,
 )
+from kangaroo.cli.releasing import convert
 from kangaroo.errors import KangarooError, OptionError
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def train(
             typer.echo("done" if done else f"stopped after {wanted.minutes:g} minutes; the same command goes on")
 
 
-for verb in (serve, ui, vllm):
+for verb in (serve, ui, vllm, convert):
     app.command()(verb)
 
 playground = typer.Typer(help="Films whose content is known.", no_args_is_help=True)
