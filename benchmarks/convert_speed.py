@@ -24,7 +24,11 @@ from kangaroo.model.presets import TokenIds, kangaroo_8b
 from kangaroo.release.model import expected_shapes
 
 _CONVERT = "from kangaroo.release.convert import plan_conversion\nplan_conversion({source!r}).write(Path({out!r}))"
-_LOAD = "import torch, kangaroo\nkangaroo.load({out!r}, device={device!r}, dtype=torch.bfloat16)"
+_LOAD = """
+network = kangaroo.load({out!r}, device={device!r}, dtype=torch.bfloat16).model
+# a CPU's weights are only mapped until they are used: touch every page of them
+sum(float(weight.flatten()[::2048].float().sum()) for weight in network.parameters())
+"""
 _MEASURED = """
 import json, time
 from pathlib import Path

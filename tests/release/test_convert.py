@@ -240,7 +240,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing(released, tmp_path):
 
 def test_too_little_room_is_said_before_anything_is_written(tmp_path):
     with (
-        pytest.raises(ModelError, match="needs 1000000000.0 GB, but the disk has"),
+        pytest.raises(ModelError, match="the disk has"),
         whole_folder(tmp_path / "ours", num_bytes=10**18),
     ):
         raise AssertionError("something was written")

@@ -71,3 +71,18 @@ def _tokens(given: Sequence[str]) -> dict[str, int]:
             raise OptionError(f"--token is {one!r}; give NAME=ID, such as '<eof>=128003'")
         tokens[name] = int(id)
     return tokens
+
+
+def assemble(
+    vision: Annotated[Path, typer.Option(help="An EVA-02-CLIP-L checkpoint: a .pt or .safetensors file.")],
+    language: Annotated[str, typer.Option(help="A folder or hub id of Llama 3 Instruct.")],
+    out: Annotated[Path, typer.Option(help="A folder that is not there yet.")],
+    image_size: Annotated[int, typer.Option(help="Side in pixels that training begins with.")] = 224,
+    seed: Annotated[int, typer.Option(help="Of the projector's numbers.")] = 0,
+    token: TokenOption = None,
+) -> None:
+    """Make the model that training begins with from public parts."""
+    _quiet()
+    from kangaroo.release.assemble import plan_assembly
+
+    _write(plan_assembly(vision, language, image_size_px=image_size, seed=seed, tokens=_tokens(token or ())), out)

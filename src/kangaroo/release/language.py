@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from transformers import LlamaConfig, PreTrainedTokenizerFast
 
 from kangaroo.chat.load import read_settings
@@ -54,8 +55,9 @@ def read_llama(folder: Path, *, ids: TokenIds, context_tokens: int) -> LlamaConf
             bos_token_id=ids.begin_of_text,
             eos_token_id=[ids.end_of_text, ids.end_of_turn],
         )
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{folder}: config.json makes no Llama ({str(error).splitlines()[0][:120]})") from None
+    except (StrictDataclassError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise ModelError(f"{folder}: config.json makes no Llama ({reason})") from None
 
 
 def _theta(settings: dict[str, Any]) -> float:
