@@ -74,7 +74,7 @@ def test_pieces_stream_and_the_history_ends_where_the_reader_left(model, tokeniz
 
 def test_sampling_is_the_authors_and_can_be_repeated(model, tokenizer):
     def ask(**options):
-        return model.chat(FILM, "What happens in the film?", tokenizer, max_new_tokens=24, num_frames=4, **options)[0]
+        return model.chat(FILM, "What happens in the film?", tokenizer, max_new_tokens=12, num_frames=2, **options)[0]
 
     assert ask(seed=1) == ask(seed=1, do_sample=True, temperature=0.6, top_p=0.9)
     assert len({ask(seed=seed, temperature=3.0, top_p=1.0) for seed in range(3)}) > 1

@@ -42,7 +42,7 @@ def load(
         OptionError: There is no such device here.
     """
     folder = find_folder(name)
-    _check_whole(folder)
+    check_whole(folder)
     import torch
 
     from kangaroo.chat.local import LocalAnswerer
@@ -116,7 +116,12 @@ def _fetch(repository: str, wanted: Sequence[str]) -> Path:
         ) from None
 
 
-def _check_whole(folder: Path) -> None:
+def check_whole(folder: Path) -> None:
+    """Refuse a folder that is no Kangaroo's, or lacks a file.
+
+    Raises:
+        ModelError: The message says which.
+    """
     kind = read_settings(folder, "config.json").get("model_type")
     if kind != "kangaroo":
         raise ModelError(

@@ -25,7 +25,7 @@ from kangaroo.cli.options import (
     answerer_of,
     check_place,
 )
-from kangaroo.cli.releasing import assemble, convert
+from kangaroo.cli.releasing import assemble, convert, export
 from kangaroo.errors import KangarooError, OptionError
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def train(
             typer.echo("done" if done else f"stopped after {wanted.minutes:g} minutes; the same command goes on")
 
 
-for verb in (serve, ui, vllm, convert, assemble):
+for verb in (serve, ui, vllm, convert, assemble, export):
     app.command()(verb)
 
 playground = typer.Typer(help="Films whose content is known.", no_args_is_help=True)

@@ -86,3 +86,18 @@ def assemble(
     from kangaroo.release.assemble import plan_assembly
 
     _write(plan_assembly(vision, language, image_size_px=image_size, seed=seed, tokens=_tokens(token or ())), out)
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="joey, a folder, or a hub id.")],
+    out: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
+    results: Annotated[
+        list[Path] | None, typer.Option(help="A folder that kangaroo evaluate wrote, for the card; repeatable.")
+    ] = None,
+) -> None:
+    """Write a folder that loads with trust_remote_code where this package is not installed, and its model card."""
+    _quiet()
+    from kangaroo.release.export import export as write
+
+    write(model, out, results=results or ())
+    typer.echo(f"{out}: weights, code and card")
