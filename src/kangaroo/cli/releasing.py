@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kangaroo.cli.options import JsonOption
 from kangaroo.errors import OptionError
 
 if TYPE_CHECKING:
@@ -101,3 +102,27 @@ def export(
 
     write(model, out, results=results or ())
     typer.echo(f"{out}: weights, code and card")
+
+
+def doctor(
+    model: Annotated[
+        str | None, typer.Option(help="A folder or hub id, in place of joey and the published 8B.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what this machine can run: devices, which models and how many frames fit, what is not installed."""
+    _quiet()
+    import json
+
+    from kangaroo.release.doctor import diagnose
+
+    models = None
+    if model is not None:
+        from kangaroo.chat.load import find_folder, read_settings
+        from kangaroo.model.configuration import KangarooConfig
+
+        folder = find_folder(model, wanted=["*.json"])
+        read_settings(folder, "config.json")  # says in one line what is wrong with it
+        models = {Path(model).name: KangarooConfig.from_pretrained(folder)}
+    found = diagnose(models)
+    typer.echo(json.dumps(found.to_dict()) if as_json else "\n".join(found.lines()))
