@@ -73,7 +73,7 @@ class Fit:
         widened = each * text.intermediate_size * text.hidden_size if self._precision.int8 else 0
         return Need(weights=self._weights, cache=float(cache), work=float(max(seeing, reading + widened)))
 
-    def frames_within(self, num_bytes: float) -> int:
+    def frames_within(self, num_bytes: int | float) -> int:
         """Return the most frames of a film that so much memory serves, at most those of the context; 0 for none."""
         fold = self._layout.kernel[0]
         groups = range(0, self.most_frames // fold + 1)
