@@ -3,7 +3,6 @@
 import ctypes
 import os
 import sys
-import threading
 import time
 
 import numpy as np
@@ -11,9 +10,9 @@ import pytest
 from films import encode, save
 
 from kangaroo.errors import OptionError, VideoError
-from kangaroo.video.decode import Resize, plan_frames, read_frames
+from kangaroo.video.decode import Resize, read_frames
 from kangaroo.video.frames import Frames
-from kangaroo.video.isolate import Errands, Limits, Workers, read_frames_isolated
+from kangaroo.video.isolate import Limits, read_frames_isolated
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
 
@@ -92,50 +91,6 @@ def test_memory_is_limited_by_the_system(film):
 def test_frames_at_hand_need_no_worker():
     source = VideoSource.from_arrays(np.zeros((2, 8, 8, 3), np.uint8), fps=1.0)
     assert len(read_frames_isolated(source, FOUR, size_px=8)) == 2
-
-
-@pytest.fixture
-def workers():
-    pool = Workers(Limits(time_s=20.0), num_workers=1)
-    yield pool
-    pool.close()
-
-
-def test_a_source_with_errands_is_opened_planned_and_read_elsewhere(film, workers, monkeypatch):
-    here, there = VideoSource(film), VideoSource(film, apart=Errands(workers))
-    expected = here.open(), plan_frames(here, FOUR), read_frames(here, FOUR, size_px=32)
-    monkeypatch.setattr("kangaroo.video.container.av.open", None)  # this process opens nothing
-    assert there.open() == expected[0]
-    assert (plan_frames(there, FOUR).times_s == expected[1].times_s).all()
-    assert (read_frames(there, FOUR, size_px=32).pixels == expected[2].pixels).all()
-
-
-def test_errands_that_are_cancelled_end_at_once_and_cost_others_nothing(film, workers):
-    errands = Errands(workers)
-    errands.call(len, "x", name="warm")
-    timer = threading.Timer(0.3, errands.cancel)
-    timer.start()
-    started_s = time.monotonic()
-    with pytest.raises(VideoError, match="crashed"):
-        errands.call(time.sleep, 60, name="film.mp4")
-    assert time.monotonic() - started_s < 30
-    with pytest.raises(VideoError, match="nobody waits"):
-        errands.call(len, "x", name="film.mp4")
-    assert Errands(workers).call(len, "abc", name="film.mp4") == 3
-
-
-def test_who_waits_for_a_worker_may_be_cancelled_too(workers):
-    first, second = Errands(workers), Errands(workers)
-    first.call(len, "x", name="warm")
-    busy = threading.Thread(target=pytest.raises, args=(VideoError, first.call, time.sleep, 60), kwargs={"name": "a"})
-    busy.start()
-    threading.Timer(0.2, second.cancel).start()
-    started_s = time.monotonic()
-    with pytest.raises(VideoError, match="nobody waits"):
-        second.call(len, "x", name="b")
-    assert time.monotonic() - started_s < 30
-    first.cancel()
-    busy.join()
 
 
 def test_impossible_limits_are_refused():

@@ -27,8 +27,9 @@ from kangaroo.serving.schema import (
 from kangaroo.serving.settings import Settings
 from kangaroo.serving.shelf import Film, Shelf
 from kangaroo.video.decode import join_pictures
+from kangaroo.video.errands import Errands, Workers
 from kangaroo.video.fetch import PublicHosts, decode_data_url, download
-from kangaroo.video.isolate import Errands, Limits, Workers
+from kangaroo.video.isolate import Limits
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
 

@@ -19,7 +19,7 @@ from kangaroo.errors import OptionError, VideoError
 from kangaroo.video.frames import Frames
 
 if TYPE_CHECKING:
-    from kangaroo.video.isolate import Errands
+    from kangaroo.video.errands import Errands
 
 _NAME_LENGTH = 120
 

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 ROOT = Path(__file__).parents[3]
 PICTURES = ROOT / "out" / "page"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 
 
 def until(condition, patience_s=PATIENCE_S):
