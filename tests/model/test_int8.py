@@ -62,6 +62,7 @@ def test_a_model_loads_in_int8_and_answers():
     answerer = kangaroo.load("joey", device="cpu", quantize="int8")
     assert isinstance(answerer.model.model.language_model.layers[0].mlp.up_proj, Int8Linear)
     whole = kangaroo.load("joey", device="cpu")
+    assert (answerer.name, whole.name) == ("joey-int8", "joey")
     conversation = kangaroo.Conversation().ask("What happens in the film?")
     texts = ["The red circle enters.", "No."]
     for ours, theirs in zip(answerer.score(conversation, texts), whole.score(conversation, texts), strict=True):

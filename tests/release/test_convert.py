@@ -13,8 +13,9 @@ import kangaroo
 from kangaroo.cli import run
 from kangaroo.errors import ModelError
 from kangaroo.model.layout import VisualToken
+from kangaroo.model.presets import kangaroo_8b
 from kangaroo.release.convert import plan_conversion
-from kangaroo.release.model import whole_folder
+from kangaroo.release.model import expected_shapes, whole_folder
 from kangaroo.release.reading import Checkpoint
 
 PATCHIFY, DEEP = "patchify_conv.weight", "mm_projector.2.weight"
@@ -187,6 +188,15 @@ def test_a_missing_tensor_is_named_with_its_shape(released, tmp_path):
     assert "0 tensors called" in why(released({"vision_tower.patch_embed.proj.weight": None}), tmp_path / "ours")
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"), [(3, "int"), (torch.zeros(2).to_sparse(), "Tensor"), (torch.zeros(2, device="meta"), "Tensor")]
+)
+def test_what_is_no_plain_tensor_is_named(released, released_weights, tmp_path, value, kind):
+    folder = released()
+    torch.save({**released_weights, "step": value}, folder / "pytorch_model.bin")
+    assert f"step is a {kind}, not a plain tensor" in why(folder, tmp_path / "ours")
+
+
 class Spy:
     def __init__(self, path):
         self.path = path
@@ -255,3 +265,42 @@ def test_the_command_prints_its_table(released, tmp_path, capsys):
     assert json.loads((tmp_path / "ours" / "origin.json").read_text())["decisions"][0]["what"] == "vision tower"
     assert run(["convert", str(tmp_path), str(tmp_path / "ours2")]) == 2
     assert run(["convert", str(released()), str(tmp_path / "ours2"), "--token", "<eof>"]) == 2
+
+
+def published_shapes():
+    """Every tensor of the published file that the network uses, written down by hand from Llama's and EVA's own code."""
+    shapes = {
+        "model.embed_tokens.weight": [128256, 4096],
+        "lm_head.weight": [128256, 4096],
+        "model.norm.weight": [4096],
+    }
+    for number in range(32):
+        layer = f"model.layers.{number}."
+        shapes |= {f"{layer}self_attn.{name}_proj.weight": [4096, 4096] for name in "qo"}
+        shapes |= {f"{layer}self_attn.{name}_proj.weight": [1024, 4096] for name in "kv"}
+        shapes |= {f"{layer}mlp.{name}_proj.weight": [14336, 4096] for name in ("gate", "up")}
+        shapes |= {f"{layer}mlp.down_proj.weight": [4096, 14336]}
+        shapes |= {f"{layer}{name}_layernorm.weight": [4096] for name in ("input", "post_attention")}
+    tower = "vision_tower."
+    shapes |= {f"{tower}cls_token": [1, 1, 1024], f"{tower}pos_embed": [1, 1025, 1024]}
+    shapes |= {f"{tower}patch_embed.proj.weight": [1024, 3, 14, 14], f"{tower}patch_embed.proj.bias": [1024]}
+    shapes |= {f"{tower}norm.weight": [1024], f"{tower}norm.bias": [1024]}
+    for number in range(24):
+        block = f"{tower}blocks.{number}."
+        for norm in ("norm1", "norm2", "attn.inner_attn_ln"):
+            shapes |= {f"{block}{norm}.weight": [1024], f"{block}{norm}.bias": [1024]}
+        shapes |= {f"{block}attn.{name}_proj.weight": [1024, 1024] for name in "qkv"}
+        shapes |= {f"{block}attn.{name}_bias": [1024] for name in "qv"}
+        shapes |= {f"{block}attn.proj.weight": [1024, 1024], f"{block}attn.proj.bias": [1024]}
+        shapes |= {f"{block}mlp.{name}.weight": [2730, 1024] for name in ("w1", "w2")}
+        shapes |= {f"{block}mlp.{name}.bias": [2730] for name in ("w1", "w2")}
+        shapes |= {f"{block}mlp.ffn_ln.weight": [2730], f"{block}mlp.ffn_ln.bias": [2730]}
+        shapes |= {f"{block}mlp.w3.weight": [1024, 2730], f"{block}mlp.w3.bias": [1024]}
+    shapes |= {"mm_projector.0.weight": [4096, 1024], "mm_projector.0.bias": [4096]}
+    shapes |= {"mm_projector.2.weight": [4096, 4096], "mm_projector.2.bias": [4096]}
+    return shapes | {"patchify_conv.weight": [1024, 1, 2, 2, 2], "patchify_conv.bias": [1024]}
+
+
+def test_at_published_sizes_every_name_and_shape_has_its_place(layout):
+    ours = {layout.released_name(name): list(shape) for name, shape in expected_shapes(kangaroo_8b()).items()}
+    assert ours == published_shapes()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -124,3 +125,19 @@ def test_a_converted_models_card_holds_its_decisions(released, tmp_path):
     card = (tmp_path / "out" / "README.md").read_text()
     assert "| patchify | depthwise 2x2x2, with bias |" in card
     assert "`pytorch_model.bin`" in card
+
+
+def test_what_only_the_training_machine_knows_stays_there(tmp_path):
+    shutil.copytree(Path(kangaroo.__file__).parent / "joey", tmp_path / "trained")
+    notes = {
+        "recipe": {"out": "private/folder"},
+        "stage": {"name": "long"},
+        "commit": "abc",
+        "versions": {"torch": "2"},
+    }
+    (tmp_path / "trained" / "training.json").write_text(json.dumps(notes))
+    assert run(["export", str(tmp_path / "trained"), str(tmp_path / "out")]) == 0
+    assert not any(
+        "private" in path.read_text() for path in (tmp_path / "out").iterdir() if path.suffix != ".safetensors"
+    )
+    assert "stage `long`, commit `abc`" in (tmp_path / "out" / "README.md").read_text()

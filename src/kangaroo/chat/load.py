@@ -66,12 +66,13 @@ def load(
         dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
     with _reading(folder, "the processor's files"):
         processor = KangarooProcessor.from_pretrained(folder)
-    network = _network(folder, dtype)
+    network, called = _network(folder, dtype), _short_name(name)
     if quantize == Quantize.INT8:
         from kangaroo.model.int8 import hold_in_int8
 
         hold_in_int8(network, place)
-    return LocalAnswerer(network.to(place), processor, name=_short_name(name), max_rows=max_rows)
+        called += "-int8"  # its answers are another model's
+    return LocalAnswerer(network.to(place), processor, name=called, max_rows=max_rows)
 
 
 def find_folder(name: str | Path, *, wanted: Sequence[str] = _FILES) -> Path:

@@ -12,6 +12,7 @@ from kangaroo.release.model import whole_folder
 from kangaroo.release.remote_code import auto_map, code_files
 
 _KEPT = (".json", ".jinja", ".safetensors")
+_OWN = "training.json"  # names folders of the machine that trained; the card tells the rest
 _CLASSES_NAMED = ("config.json", "processor_config.json")
 
 
@@ -29,7 +30,7 @@ def export(model: str | Path, out: Path, *, results: Sequence[Path] = ()) -> Non
     folder = find_folder(model)
     check_whole(folder)
     reports = [_report(place) for place in results]
-    files = sorted(path for path in folder.iterdir() if path.suffix in _KEPT and path.is_file())
+    files = sorted(path for path in folder.iterdir() if path.suffix in _KEPT and path.name != _OWN)
     with whole_folder(out, num_bytes=sum(path.stat().st_size for path in files)) as unfinished:
         for path in files:
             shutil.copyfile(path, unfinished / path.name)

@@ -131,6 +131,10 @@ def _unwrapped(loaded: object, file: Path) -> dict[str, Tensor]:
             loaded = loaded[key]
     if not isinstance(loaded, Mapping):
         raise ModelError(f"{file}: holds a {type(loaded).__name__}, not tensors by name")
-    if others := [name for name, value in loaded.items() if not isinstance(value, Tensor)]:
-        raise ModelError(f"{file}: {others[0]} is a {type(loaded[others[0]]).__name__}, not a tensor")
-    return {str(name).removeprefix("module."): value for name, value in loaded.items()}
+    if others := [name for name, value in loaded.items() if not _is_plain(value)]:
+        raise ModelError(f"{file}: {others[0]} is a {type(loaded[others[0]]).__name__}, not a plain tensor")
+    return {str(name).removeprefix("module."): value.detach() for name, value in loaded.items()}
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, Tensor) and value.layout is torch.strided and value.device.type == "cpu"
