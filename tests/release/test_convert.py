@@ -268,7 +268,7 @@ def test_the_command_prints_its_table(released, tmp_path, capsys):
 
 
 def published_shapes():
-    """Every tensor of the published file that the network uses, written down by hand from Llama's and EVA's own code."""
+    """Every tensor of the published file that the network uses, written down by hand."""
     shapes = {
         "model.embed_tokens.weight": [128256, 4096],
         "lm_head.weight": [128256, 4096],
