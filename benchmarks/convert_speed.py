@@ -27,7 +27,7 @@ _CONVERT = "from kangaroo.release.convert import plan_conversion\nplan_conversio
 _LOAD = """
 network = kangaroo.load({out!r}, device={device!r}, dtype=torch.bfloat16).model
 # a CPU's weights are only mapped until they are used: touch every page of them
-sum(float(weight.flatten()[::2048].float().sum()) for weight in network.parameters())
+sum(float(weight.detach().flatten()[::2048].float().sum()) for weight in network.parameters())
 """
 _MEASURED = """
 import json, time
