@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
@@ -56,8 +55,10 @@ print(json.dumps({"said": said}))
 def elsewhere(tmp_path_factory):
     """The environment of somebody who has all that we need, and not us: no site file, so no editable install."""
     place = tmp_path_factory.mktemp("packages")
-    for path in Path(sysconfig.get_path("purelib")).iterdir():
+    packages = [path for path in map(Path, sys.path) if path.name in ("site-packages", "dist-packages")]
+    for path in (path for package in reversed(packages) for path in package.iterdir()):
         if not path.name.startswith(("kangaroo", "__editable__")) and path.suffix != ".pth":
+            (place / path.name).unlink(missing_ok=True)
             (place / path.name).symlink_to(path)
     kept = {name: os.environ[name] for name in ("LANG", "OMP_NUM_THREADS", "PATH") if name in os.environ}
     home = str(tmp_path_factory.mktemp("home"))
