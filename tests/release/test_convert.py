@@ -85,9 +85,10 @@ def test_what_the_paper_leaves_open_is_decided_by_looking(released, released_wei
     kangaroo.load(tmp_path / "ours", device="cpu")
 
 
-def test_the_fold_is_found_by_its_axes_whatever_its_name(released, released_weights, tmp_path):
-    changed = {name: None for name in released_weights if name.startswith("patchify_conv.")}
-    changed |= {f"x.y.{part}": released_weights[f"patchify_conv.{part}"] for part in ("weight", "bias")}
+@pytest.mark.parametrize("name", ["x.y", "vision_tower.fold", "model.fold"])
+def test_the_fold_is_found_by_its_axes_whatever_its_name(released, released_weights, tmp_path, name):
+    changed = {one: None for one in released_weights if one.startswith("patchify_conv.")}
+    changed |= {f"{name}.{part}": released_weights[f"patchify_conv.{part}"] for part in ("weight", "bias")}
     convert(released(changed), tmp_path / "ours")
     kept = Checkpoint.of_folder(tmp_path / "ours").read("model.patchify.conv.weight")
     assert torch.equal(kept, released_weights[PATCHIFY])

@@ -76,8 +76,10 @@ def plan_conversion(
         elif name == "lm_head.weight" and not text.tie_word_embeddings:
             names[name] = name
     cast = {name: any(fnmatchcase(name, pattern) for pattern in allow) for name in checkpoint.specs}
-    weights = {ours: copied(checkpoint, name, cast=cast[name]) for name, ours in names.items()}
-    weights |= tower.weights(to="model.vision_tower.", cast=cast)
+    # the fold may hang below the tower
+    seeing = tower.weights(to="model.vision_tower.", cast=cast).items()
+    weights = {ours: weight for ours, weight in seeing if weight.origin not in names}
+    weights |= {ours: copied(checkpoint, name, cast=cast[name]) for name, ours in names.items()}
     left_out = _refuse_unexpected(checkpoint, config, weights, cast=cast, known=tower.not_needed)
     dtype = _dtype(folder)
     return NewModel(
