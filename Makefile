@@ -10,7 +10,7 @@ SECOND ?= 红色六边形变成了什么颜色？
 VLLM := .venv-vllm/bin
 HARNESS := .venv-harness/bin
 
-.PHONY: help install check format test test-gpu test-harness test-ray test-vllm coverage demo bench bench-curation surface clean
+.PHONY: help install check format test test-gpu test-harness test-long test-ray test-vllm coverage demo bench bench-curation surface clean
 
 help:
 	@echo "make install    make .venv with the package and pinned versions; the other targets do it when needed"
@@ -19,6 +19,7 @@ help:
 	@echo "make format     rewrite what 'make check' would complain about, as far as that can be done"
 	@echo "make test       all tests that run anywhere"
 	@echo "make test-gpu   those that need a GPU or timm"
+	@echo "make test-long  those that take minutes or fetch other people's packages to compare with"
 	@echo "make test-ray   those that curate on a real Ray cluster of this machine: installs Ray, minutes"
 	@echo "make test-vllm  those that ask a real vLLM, in an environment of its own: gigabytes, minutes"
 	@echo "make test-harness  whether lmms-eval's rules are read as lmms-eval does, in an environment of its own"
@@ -49,7 +50,10 @@ format: install
 
 # One thread each: workers that share their cores would only wait for one another.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not gpu and not timm and not ray and not vllm" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not gpu and not timm and not long and not ray and not vllm" $(ARGS)
+
+test-long: install
+	$(BIN)/pytest -m long $(ARGS)
 
 test-gpu: install
 	$(BIN)/pytest -m "gpu or timm" $(ARGS)
@@ -86,7 +90,7 @@ test-harness: .venv-harness/installed
 	@touch $@
 
 coverage: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not gpu and not timm and not ray and not vllm" \
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not gpu and not timm and not long and not ray and not vllm" \
 		--cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
 
 demo: install

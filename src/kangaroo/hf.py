@@ -9,12 +9,14 @@ Explicit, because it costs seconds. Importing it again changes nothing.
 from transformers import (
     AutoConfig,
     AutoModel,
+    AutoModelForCausalLM,
     AutoModelForImageTextToText,
     AutoModelForMultimodalLM,
     AutoProcessor,
 )
 from transformers.models.auto.video_processing_auto import VIDEO_PROCESSOR_MAPPING, VIDEO_PROCESSOR_MAPPING_NAMES
 
+from kangaroo.chat.original import KangarooForCausalLM
 from kangaroo.dialogue.processor import KangarooProcessor
 from kangaroo.dialogue.video_processor import KangarooVideoProcessor
 from kangaroo.model.configuration import KangarooConfig, KangarooVisionConfig
@@ -23,6 +25,7 @@ from kangaroo.model.vision import KangarooVisionTower
 
 __all__ = [
     "KangarooConfig",
+    "KangarooForCausalLM",
     "KangarooForConditionalGeneration",
     "KangarooModel",
     "KangarooProcessor",
@@ -35,6 +38,8 @@ AutoConfig.register(KangarooConfig.model_type, KangarooConfig, exist_ok=True)
 AutoConfig.register(KangarooVisionConfig.model_type, KangarooVisionConfig, exist_ok=True)
 AutoModel.register(KangarooConfig, KangarooModel, exist_ok=True)
 AutoModel.register(KangarooVisionConfig, KangarooVisionTower, exist_ok=True)
+# the authors' notebook asks for it, and calls `model.chat`
+AutoModelForCausalLM.register(KangarooConfig, KangarooForCausalLM, exist_ok=True)
 AutoModelForImageTextToText.register(KangarooConfig, KangarooForConditionalGeneration, exist_ok=True)
 AutoModelForMultimodalLM.register(KangarooConfig, KangarooForConditionalGeneration, exist_ok=True)
 AutoProcessor.register(KangarooConfig, KangarooProcessor, exist_ok=True)

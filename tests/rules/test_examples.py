@@ -1,5 +1,6 @@
 """The examples run as their first lines say."""
 
+import json
 import subprocess
 import sys
 
@@ -22,3 +23,16 @@ def test_a_missing_film_is_told_in_one_line(desk, clean_environment):
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[-1].startswith("error: missing.mp4")
     assert "Traceback" not in ran.stderr
+
+
+def test_the_notebook_runs_from_its_first_cell_to_its_last(desk, clean_environment):
+    cells = json.loads((ROOT / "examples" / "chat.ipynb").read_text())["cells"]
+    program = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    command = [sys.executable, "-W", "error", "-c", program]
+    ran = subprocess.run(
+        command, cwd=desk / "examples", env=clean_environment, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    first, second = ran.stdout.split("Assistant:\n")[1:]
+    assert first.strip()
+    assert len(second.splitlines()) == 2

@@ -35,13 +35,19 @@ class Batch:
         model: On its device, in evaluation mode.
         tokenizer: Turns ids into text.
         max_rows: How many answers run together. Others wait until one ends.
+        ends: The ids that end an answer; None for the model's own.
 
     Raises:
         OptionError: No answer could run.
     """
 
     def __init__(
-        self, model: KangarooForConditionalGeneration, tokenizer: PreTrainedTokenizerBase, *, max_rows: int = 16
+        self,
+        model: KangarooForConditionalGeneration,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_rows: int = 16,
+        ends: frozenset[int] | None = None,
     ) -> None:
         if max_rows < 1:
             raise OptionError(f"{max_rows} answers at a time; give 1 or more")
@@ -49,7 +55,7 @@ class Batch:
         self._tokenizer = tokenizer
         self._max_rows = max_rows
         self._context = model.config.text_config.max_position_embeddings
-        self._ends = end_ids(model)
+        self._ends = end_ids(model) if ends is None else ends
         self._reader = Reader(model)
         self._lock = threading.Lock()
         self._waiting: deque[_Row] = deque()

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 
 JOEY = "joey"
 
+
+class Quantize(StrEnum):
+    """In what precision the language model's matrices are held."""
+
+    NONE = "none"
+    INT8 = "int8"
+
+
 _FILES = ("*.json", "*.jinja", "*.safetensors")
 
 
@@ -25,6 +34,7 @@ def load(
     *,
     device: "str | torch.device | None" = None,
     dtype: "torch.dtype | None" = None,
+    quantize: Quantize | str = Quantize.NONE,
     max_rows: int = 16,
 ) -> "LocalAnswerer":
     """Load a model, ready to answer.
@@ -35,14 +45,17 @@ def load(
         name: `joey`, a folder, or a hub id such as `owner/name`. Weights load as safetensors only.
         device: None for the GPU where there is one, else the CPU.
         dtype: None for bfloat16 on a GPU and float32 on a CPU, where bfloat16 is hundreds of times slower.
+        quantize: `int8` holds the language model's matrices in half of bfloat16's memory, for smaller cards.
         max_rows: How many answers run together; others wait until one ends.
 
     Raises:
         ModelError: There is no such model, or its folder is not whole.
-        OptionError: There is no such device here.
+        OptionError: There is no such device here, or no such way to quantise.
     """
+    if quantize not in list(Quantize):
+        raise OptionError(f"--quantize is {str(quantize)!r}; choose one of {', '.join(Quantize)}")
     folder = find_folder(name)
-    _check_whole(folder)
+    check_whole(folder)
     import torch
 
     from kangaroo.chat.local import LocalAnswerer
@@ -53,7 +66,13 @@ def load(
         dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
     with _reading(folder, "the processor's files"):
         processor = KangarooProcessor.from_pretrained(folder)
-    return LocalAnswerer(_network(folder, dtype).to(place), processor, name=_short_name(name), max_rows=max_rows)
+    network, called = _network(folder, dtype), _short_name(name)
+    if quantize == Quantize.INT8:
+        from kangaroo.model.int8 import hold_in_int8
+
+        hold_in_int8(network, place)
+        called += "-int8"  # its answers are another model's
+    return LocalAnswerer(network.to(place), processor, name=called, max_rows=max_rows)
 
 
 def find_folder(name: str | Path, *, wanted: Sequence[str] = _FILES) -> Path:
@@ -116,7 +135,12 @@ def _fetch(repository: str, wanted: Sequence[str]) -> Path:
         ) from None
 
 
-def _check_whole(folder: Path) -> None:
+def check_whole(folder: Path) -> None:
+    """Refuse a folder that is no Kangaroo's, or lacks a file.
+
+    Raises:
+        ModelError: The message says which.
+    """
     kind = read_settings(folder, "config.json").get("model_type")
     if kind != "kangaroo":
         raise ModelError(

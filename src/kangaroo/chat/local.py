@@ -36,6 +36,7 @@ class LocalAnswerer(OpensSessions):
         name: What answers call the model.
         max_feature_bytes: How much memory of the model's device may hold features of films that were seen.
         max_rows: How many answers run together. Others wait until one ends.
+        ends: The ids that end an answer; None for the model's own.
     """
 
     def __init__(
@@ -46,13 +47,14 @@ class LocalAnswerer(OpensSessions):
         name: str,
         max_feature_bytes: int = MAX_BYTES,
         max_rows: int = 16,
+        ends: frozenset[int] | None = None,
     ) -> None:
         self.name = name
         self.model = model
         self.processor = processor
         self._films = FilmReader(model, processor, max_bytes=max_feature_bytes)
         self._max_rows = max_rows
-        self._batch = Batch(model, processor.tokenizer, max_rows=max_rows)
+        self._batch = Batch(model, processor.tokenizer, max_rows=max_rows, ends=ends)
         # one at a time, for memory's sake
         self._scoring = threading.Lock()
 

@@ -21,12 +21,14 @@ from kangaroo.cli.options import (
     FramesOption,
     JsonOption,
     ModelOption,
+    QuantizeOption,
     StartOption,
     VideoArgument,
     answerer_of,
     check_place,
 )
 from kangaroo.cli.recording import data
+from kangaroo.cli.releasing import assemble, convert, doctor, export
 from kangaroo.errors import KangarooError, OptionError
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ def chat(
     top_p: Annotated[float, typer.Option(help="Pick among the likeliest words of this share.")] = 1.0,
     seed: Annotated[int | None, typer.Option(help="Make picks repeatable.")] = None,
     device: DeviceOption = None,
+    quantize: QuantizeOption = "none",
     as_json: JsonOption = False,
 ) -> None:
     """Answer a QUESTION about a VIDEO, or hold a conversation about it."""
@@ -77,7 +80,7 @@ def chat(
     source = VideoSource(video)
     # what is wrong with the film or its options is said before the seconds that loading a model takes
     _check(source, FrameSampler().with_options(fps=fps, num_frames=frames, start_s=start, end_s=end))
-    answerer = answerer_of(model, endpoint, device)
+    answerer = answerer_of(model, endpoint, device, quantize=quantize)
     session = answerer.chat(
         source, fps=fps, num_frames=frames, start_s=start, end_s=end, subtitles=subtitles, sampling=sampling
     )
@@ -167,7 +170,7 @@ def train(
             typer.echo("done" if done else f"stopped after {wanted.minutes:g} minutes; the same command goes on")
 
 
-for verb in (serve, ui, vllm):
+for verb in (serve, ui, vllm, convert, assemble, export, doctor):
     app.command()(verb)
 
 playground = typer.Typer(help="Films whose content is known.", no_args_is_help=True)

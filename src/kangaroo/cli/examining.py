@@ -11,6 +11,7 @@ from kangaroo.cli.options import (
     DeviceOption,
     EndpointOption,
     ModelOption,
+    QuantizeOption,
     WorkersOption,
     answerer_of,
     pace_of,
@@ -35,6 +36,7 @@ def evaluate_playground(
     batch: BatchOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = None,
+    quantize: QuantizeOption = "none",
 ) -> None:
     """Ask a model about drawn films whose content is known."""
     from kangaroo.evaluation import run
@@ -48,7 +50,7 @@ def evaluate_playground(
     names = [name.strip() for name in parts.split(",")]
     if unknown := [name for name in names if name not in list(Part)]:
         raise OptionError(f"no part is called {unknown[0]!r}; choose among {', '.join(Part)}")
-    answerer = answerer_of(model, endpoint, device)
+    answerer = answerer_of(model, endpoint, device, quantize=quantize)
     with answering() as progress:
         report = run.evaluate_playground(
             answerer,
@@ -75,11 +77,12 @@ def evaluate_needle(
     batch: BatchOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = None,
+    quantize: QuantizeOption = "none",
 ) -> None:
     """Ask for one odd scene hidden in films of 16 to 160 frames."""
     from kangaroo.evaluation import needle_report
 
-    answerer = answerer_of(model, endpoint, device)
+    answerer = answerer_of(model, endpoint, device, quantize=quantize)
     pace = pace_of(answerer, batch, workers)
     with answering() as progress:
         report = needle_report.evaluate_needle(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kangaroo.cli.options import DeviceOption, EndpointOption, ModelOption, check_place, local_answerer
+from kangaroo.cli.options import DeviceOption, EndpointOption, ModelOption, QuantizeOption, check_place, local_answerer
 from kangaroo.errors import OptionError
 
 
@@ -28,6 +28,7 @@ def serve(
     running: Annotated[int, typer.Option(help="Answers at a time.")] = 16,
     waiting: Annotated[int, typer.Option(help="Requests that may wait; further ones are refused with 429.")] = 64,
     device: DeviceOption = None,
+    quantize: QuantizeOption = "none",
 ) -> None:
     """Answer over the network, as OpenAI's clients ask."""
     import logging
@@ -51,7 +52,7 @@ def serve(
         num_waiting=waiting,
     )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    answerer = local_answerer(model, device, max_rows=running)
+    answerer = local_answerer(model, device, quantize=quantize, max_rows=running)
     run_server(answerer, settings, ready=lambda url: tell(f"{answerer.name} answers at {url}; Ctrl-C stops"))
 
 

@@ -19,6 +19,9 @@ ModelOption = Annotated[
 ]
 EndpointOption = Annotated[str | None, typer.Option(help="URL of an OpenAI-compatible server to ask instead.")]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; by default the GPU if there is one.")]
+QuantizeOption = Annotated[
+    str, typer.Option(help="int8 holds the language model in half the memory; of a model here, not an endpoint's.")
+]
 FpsOption = Annotated[float | None, typer.Option(help="Frames a second.")]
 FramesOption = Annotated[int | None, typer.Option(help="An exact number of frames instead.")]
 StartOption = Annotated[float | None, typer.Option(help="Second of the film to begin at.")]
@@ -28,22 +31,28 @@ WorkersOption = Annotated[int | None, typer.Option(help="Processes that draw fil
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
-def answerer_of(model: str | None, endpoint: str | None, device: str | None) -> "LocalAnswerer | RemoteAnswerer":
+def answerer_of(
+    model: str | None, endpoint: str | None, device: str | None, *, quantize: str = "none"
+) -> "LocalAnswerer | RemoteAnswerer":
     """Return who answers: a model in this process, or one at an endpoint."""
     if endpoint is not None:
+        if quantize != "none":
+            raise OptionError(f"--quantize {quantize} is for a model here, but --endpoint asks one elsewhere")
         from kangaroo.chat.remote import RemoteAnswerer
 
         return RemoteAnswerer(endpoint, model)
-    return local_answerer(model, device)
+    return local_answerer(model, device, quantize=quantize)
 
 
-def local_answerer(model: str | None, device: str | None, *, max_rows: int = 16) -> "LocalAnswerer":
+def local_answerer(
+    model: str | None, device: str | None, *, quantize: str = "none", max_rows: int = 16
+) -> "LocalAnswerer":
     """Return a model in this process."""
     # transformers reads this once, when it is imported; its warnings are for programmers
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     from kangaroo.chat.load import JOEY, load
 
-    return load(model or JOEY, device=device, max_rows=max_rows)
+    return load(model or JOEY, device=device, quantize=quantize, max_rows=max_rows)
 
 
 def check_place(endpoint: str | None, device: str | None) -> None:

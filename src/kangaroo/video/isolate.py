@@ -226,7 +226,7 @@ class Gone:
 
 def _started() -> "subprocess.Popen[bytes]":
     program = "import pickle, sys; p = pickle.load(sys.stdin.buffer); sys.path[:] = p[0]; "
-    program += "from kangaroo.video.isolate import serve; serve(p[1])"
+    program += f"from {__name__} import serve; serve(p[1])"
     return subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 

@@ -33,7 +33,7 @@ def unbroken(tmp_path_factory, reels):
         return bytes_of(out), sum(handler.asked.values())
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.long)])
 def test_a_killed_run_ends_in_the_same_bytes(kills, unbroken, tmp_path, reels):
     expected, num_asked = unbroken
     assert {name.partition("/")[0] for name in expected} == {

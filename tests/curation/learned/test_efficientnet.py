@@ -25,7 +25,7 @@ def test_probabilities_are_those_of_the_published_network():
     assert chances.amax(dim=1).tolist() == pytest.approx([0.00972, 0.00866, 0.01039, 0.00978, 0.01018], abs=2e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_probability_is_that_of_the_published_network(tmp_path):
     package = published("efficientnet-lite-pytorch==0.1.0", tmp_path)
     program = (

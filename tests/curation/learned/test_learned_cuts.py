@@ -96,7 +96,7 @@ def _drawn(kind, seed):
     return pixels, [(first / FPS, last / FPS)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("kind", "number", "least"), [("hard", 4, 0.98), ("fade", 12, 0.85), ("dissolve", 12, 0.7)])
 def test_it_finds_what_the_plain_rules_find_and_dissolves_too(kind, number, least):

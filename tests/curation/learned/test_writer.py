@@ -88,7 +88,7 @@ def test_where_it_was_not_fetched_the_command_is_named(tmp_path, monkeypatch):
         open_model(ModelSettings(name="SmolLM2", model=SMOLLM))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_smollm_retells_what_captioners_said():
     find_weights(WRITER)  # or skip
     settings = MergeSettings(model=ModelSettings(name="SmolLM2", model=SMOLLM, max_new_tokens=128))

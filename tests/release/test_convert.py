@@ -1,0 +1,307 @@
+"""The published layout becomes a model of ours with the same logits; what is not as expected is named and refused."""
+
+import json
+import os
+import pickle
+import resource
+
+import pytest
+import torch
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+
+import kangaroo
+from kangaroo.cli import run
+from kangaroo.errors import ModelError
+from kangaroo.model.layout import VisualToken
+from kangaroo.model.presets import kangaroo_8b
+from kangaroo.release.convert import plan_conversion
+from kangaroo.release.model import expected_shapes, whole_folder
+from kangaroo.release.reading import Checkpoint
+
+PATCHIFY, DEEP = "patchify_conv.weight", "mm_projector.2.weight"
+
+
+def convert(folder, out, **options):
+    plan = plan_conversion(folder, **options)
+    plan.write(out)
+    return plan
+
+
+def why(folder, out, **options):
+    """Convert what cannot be converted, and return the one line that says why. Nothing is left."""
+    before = sorted(out.parent.iterdir())
+    with pytest.raises(ModelError) as caught:
+        convert(folder, out, **options)
+    assert sorted(out.parent.iterdir()) == before
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def film_inputs(config):
+    generator = torch.Generator().manual_seed(1)
+    layout = config.layout()
+    ids = torch.randint(10, 200, (1, 8 + layout.num_visual_tokens(4)), generator=generator)
+    ids[0, 4 : 4 + layout.num_visual_tokens(4)] = config.video_token_id
+    pixels = torch.randn(1, 4, 3, 56, 56, generator=generator)
+    return {"input_ids": ids, "pixel_values_videos": pixels, "video_times_s": torch.arange(4.0)[None]}
+
+
+def test_every_logit_about_a_film_is_the_originals(released, original, tmp_path):
+    convert(released(), tmp_path / "ours")
+    loaded = kangaroo.load(tmp_path / "ours", device="cpu", dtype=torch.float32)
+    inputs = film_inputs(original.config)
+    with torch.inference_mode():
+        assert torch.equal(loaded.model(**inputs).logits, original(**inputs).logits)
+
+
+def test_words_are_read_as_transformers_own_llama_reads_them(released, released_weights, tmp_path):
+    folder = released()
+    convert(folder, tmp_path / "ours")
+    settings = json.loads((folder / "config.json").read_text())
+    theirs = LlamaForCausalLM(LlamaConfig(**{**settings, "architectures": None, "auto_map": None})).eval()
+    llama = {name: w.float() for name, w in released_weights.items() if name.startswith(("model.", "lm_head."))}
+    theirs.float().load_state_dict(llama, strict=True)
+    ids = torch.arange(10, 60)[None]
+    ours = kangaroo.load(tmp_path / "ours", device="cpu", dtype=torch.float32).model
+    with torch.inference_mode():
+        assert torch.equal(ours(input_ids=ids).logits, theirs(input_ids=ids).logits)
+
+
+def test_what_the_paper_leaves_open_is_decided_by_looking(released, released_weights, tmp_path):
+    plan = plan_conversion(released())
+    said = {decision.what: decision.value for decision in plan.decisions}
+    assert said["patchify"] == "depthwise 2x2x2, with bias"
+    assert said["projector"] == "mlp2x_gelu"
+    assert said["vision tower"] == "2 blocks of 128, 2 heads, 56 px"
+    assert said["<vi_pad>"] == "9"
+    assert said["context"] == "22528 tokens"
+    changed = {"patchify_conv.bias": None, DEEP: None, "mm_projector.2.bias": None}
+    changed |= {"vision_tower.norm.weight": None, "vision_tower.norm.bias": None}
+    plan = convert(released(changed), tmp_path / "ours")
+    said = {decision.what: decision.value for decision in plan.decisions}
+    assert said["patchify"] == "depthwise 2x2x2, without bias"
+    assert said["projector"] == "mlp1x_gelu"
+    assert (plan.config.patchify_bias, plan.config.projector_type) == (False, "mlp1x_gelu")
+    kangaroo.load(tmp_path / "ours", device="cpu")
+
+
+@pytest.mark.parametrize("name", ["x.y", "vision_tower.fold", "model.fold"])
+def test_the_fold_is_found_by_its_axes_whatever_its_name(released, released_weights, tmp_path, name):
+    changed = {one: None for one in released_weights if one.startswith("patchify_conv.")}
+    changed |= {f"{name}.{part}": released_weights[f"patchify_conv.{part}"] for part in ("weight", "bias")}
+    convert(released(changed), tmp_path / "ours")
+    kept = Checkpoint.of_folder(tmp_path / "ours").read("model.patchify.conv.weight")
+    assert torch.equal(kept, released_weights[PATCHIFY])
+
+
+def test_a_longer_prefix_of_the_tower_is_found(released, released_weights, tmp_path):
+    tower = {name: w for name, w in released_weights.items() if name.startswith("vision_tower.")}
+    changed = dict.fromkeys(tower) | {name.replace(".", ".inner.", 1): weight for name, weight in tower.items()}
+    convert(released(changed), tmp_path / "ours")
+    kangaroo.load(tmp_path / "ours", device="cpu")
+
+
+def test_shards_and_safetensors_are_read_too(released, released_weights, tmp_path):
+    folder = released()
+    expected = convert(folder, tmp_path / "one").weights
+    (folder / "pytorch_model.bin").unlink()
+    names = sorted(released_weights)
+    for number, part in enumerate((names[::2], names[1::2])):
+        torch.save({name: released_weights[name].clone() for name in part}, folder / f"pytorch_model-{number}.bin")
+    homes = {name: f"pytorch_model-{place % 2}.bin" for place, name in enumerate(names)}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": homes}))
+    convert(folder, tmp_path / "two")
+    one, two = (Checkpoint.of_folder(tmp_path / name) for name in ("one", "two"))
+    assert one.specs == two.specs
+    assert len(expected) == len(one.specs)
+    assert all(torch.equal(one.read(name), two.read(name)) for name in one.specs)
+    (folder / "pytorch_model-1.bin").unlink()
+    assert "pytorch_model-1.bin: missing" in why(folder, tmp_path / "three")
+
+
+def test_answers_end_and_are_sampled_as_published(released, tmp_path):
+    convert(released(), tmp_path / "ours")
+    rule = GenerationConfig.from_pretrained(tmp_path / "ours")
+    assert (rule.do_sample, rule.temperature, rule.top_p, rule.eos_token_id) == (True, 0.6, 0.9, [1, 4])
+    assert rule.suppress_tokens == [5, 6, 7, 8, 9]
+
+
+def test_many_shards_hold_what_one_holds(released, tmp_path, monkeypatch):
+    monkeypatch.setattr("kangaroo.release.model.SHARD_BYTES", 50_000)
+    convert(released(), tmp_path / "ours")
+    files = sorted((tmp_path / "ours").glob("model-*.safetensors"))
+    assert len(files) > 5
+    assert files[0].name == f"model-00001-of-{len(files):05}.safetensors"
+    kangaroo.load(tmp_path / "ours", device="cpu")
+    files[2].unlink()
+    with pytest.raises(ModelError, match="weights cannot be read"):
+        kangaroo.load(tmp_path / "ours", device="cpu")
+
+
+def test_a_stored_rotary_table_must_be_the_one_that_is_computed(released, original, tmp_path):
+    from kangaroo.model.vision import rotary_angles
+
+    angles = rotary_angles(4, head_width=64, theta=10000.0, pretrained_grid=16, device=torch.device("cpu"))[1:]
+    table = angles.cos().repeat_interleave(2, dim=-1)
+    convert(released({"vision_tower.rope.freqs_cos": table, "vision_tower.rope.freqs_sin": table}), tmp_path / "ours")
+    said = why(released({"vision_tower.rope.freqs_cos": table.flip(-1)}), tmp_path / "no")
+    assert said.startswith("vision_tower.rope.freqs_cos: the table [16, 64]")
+
+
+def test_a_tensor_without_a_place_is_refused_unless_allowed_by_name(released, tmp_path):
+    folder = released({"model.layers.7.extra": torch.zeros(3, dtype=torch.bfloat16), "gate": torch.zeros(2)})
+    said = why(folder, tmp_path / "ours")
+    assert "2 tensors are not expected" in said
+    assert "gate [2] float32" in said
+    assert "model.layers.7.extra [3] bfloat16" in said
+    assert "1 tensors are not expected: gate" in why(folder, tmp_path / "ours", allow=["model.layers.7.*"])
+    plan = convert(folder, tmp_path / "ours", allow=["model.layers.7.*", "gate"])
+    assert [one.value for one in plan.decisions if one.what == "left out"] == ["model.layers.7.extra", "gate"]
+
+
+def test_a_wrong_shape_names_the_tensor_and_both_shapes(released, tmp_path):
+    name = "model.layers.1.mlp.down_proj.weight"
+    said = why(released({name: torch.zeros(64, 95, dtype=torch.bfloat16)}), tmp_path / "ours")
+    assert said.startswith(f"{name}: [64, 95] in the checkpoint")
+    assert "[64, 96]" in said
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.float32])
+def test_a_wrong_precision_names_the_tensor_and_both(released, tmp_path, dtype):
+    name = "model.layers.0.self_attn.k_proj.weight"
+    folder = released({name: torch.zeros(32, 64, dtype=dtype)})
+    said = why(folder, tmp_path / "ours")
+    assert said.startswith(f"{name}: {str(dtype).removeprefix('torch.')} in the checkpoint, expected bfloat16")
+    if dtype is torch.int8:
+        why(folder, tmp_path / "ours", allow=[name])
+    else:
+        convert(folder, tmp_path / "ours", allow=[name])
+
+
+def test_a_missing_tensor_is_named_with_its_shape(released, tmp_path):
+    said = why(released({"model.layers.0.mlp.up_proj.weight": None}), tmp_path / "ours")
+    assert said == (
+        "1 tensors are missing from the checkpoint: model.language_model.layers.0.mlp.up_proj.weight [96, 64]"
+    )
+    assert "0 tensors of five axes" in why(released({PATCHIFY: None}), tmp_path / "ours")
+    two = released({"other": torch.zeros(2, 2, 2, 2, 2, dtype=torch.bfloat16)})
+    assert f"{PATCHIFY}, other" in why(two, tmp_path / "ours")
+    assert "0 tensors called" in why(released({"vision_tower.patch_embed.proj.weight": None}), tmp_path / "ours")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [(3, "int"), (torch.zeros(2).to_sparse(), "Tensor"), (torch.zeros(2, device="meta"), "Tensor")]
+)
+def test_what_is_no_plain_tensor_is_named(released, released_weights, tmp_path, value, kind):
+    folder = released()
+    torch.save({**released_weights, "step": value}, folder / "pytorch_model.bin")
+    assert f"step is a {kind}, not a plain tensor" in why(folder, tmp_path / "ours")
+
+
+class Spy:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
+def test_code_in_a_pickle_is_refused_and_never_run(released, released_weights, tmp_path, write):
+    folder = released()
+    write({**released_weights, "x": Spy(tmp_path / "was-run")}, folder / "pytorch_model.bin")
+    said = why(folder, tmp_path / "ours")
+    assert "nothing of it was run" in said
+    assert not (tmp_path / "was-run").exists()
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.99])
+def test_a_truncated_file_is_told(released, tmp_path, kept):
+    file = released() / "pytorch_model.bin"
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(len(whole) * kept)])
+    assert f"{file}: " in why(file.parent, tmp_path / "ours")
+
+
+def test_no_folder_that_is_there_is_written_over(released, tmp_path):
+    (tmp_path / "ours").mkdir()
+    assert "there already" in why(released(), tmp_path / "ours")
+
+
+def test_a_disk_that_takes_no_more_leaves_nothing(released, tmp_path):
+    folder = released()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # no file may grow further
+    try:
+        said = why(folder, tmp_path / "ours")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "ours: cannot be written" in said
+    assert "nothing was left of it" in said
+
+
+def test_too_little_room_is_said_before_anything_is_written(tmp_path):
+    with (
+        pytest.raises(ModelError, match="the disk has"),
+        whole_folder(tmp_path / "ours", num_bytes=10**18),
+    ):
+        raise AssertionError("something was written")
+    assert not list(tmp_path.iterdir())
+
+
+def test_ids_come_from_the_tokenizer_or_from_the_user(released, tmp_path):
+    folder = released(reserved=(VisualToken.END_OF_FRAME, VisualToken.PATCH))
+    said = why(folder, tmp_path / "ours")
+    assert "the tokenizer has no <eof>" in said
+    assert "--token '<eof>=ID'" in said
+    plan = plan_conversion(folder, tokens={"<eof>": 9})
+    assert (plan.config.eof_token_id, plan.config.video_token_id) == (9, 6)
+
+
+def test_the_command_prints_its_table(released, tmp_path, capsys):
+    assert run(["convert", str(released()), str(tmp_path / "ours")]) == 0
+    out = capsys.readouterr().out
+    assert "patchify" in out
+    assert "depthwise 2x2x2" in out
+    assert json.loads((tmp_path / "ours" / "origin.json").read_text())["decisions"][0]["what"] == "vision tower"
+    assert run(["convert", str(tmp_path), str(tmp_path / "ours2")]) == 2
+    assert run(["convert", str(released()), str(tmp_path / "ours2"), "--token", "<eof>"]) == 2
+
+
+def published_shapes():
+    """Every tensor of the published file that the network uses, written down by hand."""
+    shapes = {
+        "model.embed_tokens.weight": [128256, 4096],
+        "lm_head.weight": [128256, 4096],
+        "model.norm.weight": [4096],
+    }
+    for number in range(32):
+        layer = f"model.layers.{number}."
+        shapes |= {f"{layer}self_attn.{name}_proj.weight": [4096, 4096] for name in "qo"}
+        shapes |= {f"{layer}self_attn.{name}_proj.weight": [1024, 4096] for name in "kv"}
+        shapes |= {f"{layer}mlp.{name}_proj.weight": [14336, 4096] for name in ("gate", "up")}
+        shapes |= {f"{layer}mlp.down_proj.weight": [4096, 14336]}
+        shapes |= {f"{layer}{name}_layernorm.weight": [4096] for name in ("input", "post_attention")}
+    tower = "vision_tower."
+    shapes |= {f"{tower}cls_token": [1, 1, 1024], f"{tower}pos_embed": [1, 1025, 1024]}
+    shapes |= {f"{tower}patch_embed.proj.weight": [1024, 3, 14, 14], f"{tower}patch_embed.proj.bias": [1024]}
+    shapes |= {f"{tower}norm.weight": [1024], f"{tower}norm.bias": [1024]}
+    for number in range(24):
+        block = f"{tower}blocks.{number}."
+        for norm in ("norm1", "norm2", "attn.inner_attn_ln"):
+            shapes |= {f"{block}{norm}.weight": [1024], f"{block}{norm}.bias": [1024]}
+        shapes |= {f"{block}attn.{name}_proj.weight": [1024, 1024] for name in "qkv"}
+        shapes |= {f"{block}attn.{name}_bias": [1024] for name in "qv"}
+        shapes |= {f"{block}attn.proj.weight": [1024, 1024], f"{block}attn.proj.bias": [1024]}
+        shapes |= {f"{block}mlp.{name}.weight": [2730, 1024] for name in ("w1", "w2")}
+        shapes |= {f"{block}mlp.{name}.bias": [2730] for name in ("w1", "w2")}
+        shapes |= {f"{block}mlp.ffn_ln.weight": [2730], f"{block}mlp.ffn_ln.bias": [2730]}
+        shapes |= {f"{block}mlp.w3.weight": [1024, 2730], f"{block}mlp.w3.bias": [1024]}
+    shapes |= {"mm_projector.0.weight": [4096, 1024], "mm_projector.0.bias": [4096]}
+    shapes |= {"mm_projector.2.weight": [4096, 4096], "mm_projector.2.bias": [4096]}
+    return shapes | {"patchify_conv.weight": [1024, 1, 2, 2, 2], "patchify_conv.bias": [1024]}
+
+
+def test_at_published_sizes_every_name_and_shape_has_its_place(layout):
+    ours = {layout.released_name(name): list(shape) for name, shape in expected_shapes(kangaroo_8b()).items()}
+    assert ours == published_shapes()

@@ -1,0 +1,144 @@
+"""What is exported loads and answers where this package is not installed, with the very logits of the model here."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import kangaroo
+from kangaroo.cli import run
+from kangaroo.model.modeling import KangarooForConditionalGeneration
+from kangaroo.release.convert import plan_conversion
+from kangaroo.release.remote_code import ENTRY, auto_map, code_files
+
+FILM = Path(__file__).parents[2] / "examples" / "kangaroo.mp4"
+ELSEWHERE = """
+import importlib.util, json, sys, warnings
+warnings.simplefilter("error", UserWarning)
+import torch
+from safetensors.torch import save_file
+from transformers import (
+    AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
+)
+folder, film, out = sys.argv[1:]
+assert importlib.util.find_spec("kangaroo") is None
+there = dict(trust_remote_code=True)
+assert AutoConfig.from_pretrained(folder, **there).model_type == "kangaroo"
+processor = AutoProcessor.from_pretrained(folder, **there)
+content = [{"type": "video", "video": film}, {"type": "text", "text": "What happens?"}]
+inputs = processor.apply_chat_template(
+    [{"role": "user", "content": content}],
+    tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt", num_frames=4,
+)
+network = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32, **there).eval()
+tokenizer = AutoTokenizer.from_pretrained(folder, **there)
+model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **there).eval()
+terminators = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|eot_id|>")]
+said, history = model.chat(
+    video_path=film, query="What happens?", tokenizer=tokenizer, history=None, num_frames=4, max_new_tokens=6,
+    eos_token_id=terminators, do_sample=False,
+)
+with torch.inference_mode():
+    logits = network(**inputs).logits
+    save_file({"logits": logits, "same": model(**inputs).logits, **{k: v for k, v in inputs.items()}}, out)
+print(json.dumps({"said": said}))
+"""
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """The environment of somebody who has all that we need, and not us: no site file, so no editable install."""
+    place = tmp_path_factory.mktemp("packages")
+    packages = [path for path in map(Path, sys.path) if path.name in ("site-packages", "dist-packages")]
+    for path in (path for package in reversed(packages) for path in package.iterdir()):
+        if not path.name.startswith(("kangaroo", "__editable__")) and path.suffix != ".pth":
+            (place / path.name).unlink(missing_ok=True)
+            (place / path.name).symlink_to(path)
+    kept = {name: os.environ[name] for name in ("LANG", "OMP_NUM_THREADS", "PATH") if name in os.environ}
+    home = str(tmp_path_factory.mktemp("home"))
+    return {**kept, "PYTHONPATH": str(place), "HOME": home, "HF_HOME": home, "HF_HUB_OFFLINE": "1"}
+
+
+def test_a_converted_model_saved_loaded_exported_loaded_elsewhere_has_equal_logits(
+    released, original, tmp_path, elsewhere
+):
+    plan = plan_conversion(released())
+    plan.write(tmp_path / "ours")
+    network = KangarooForConditionalGeneration.from_pretrained(tmp_path / "ours", dtype=torch.float32)
+    network.save_pretrained(tmp_path / "saved")
+    plan.processor.save_pretrained(tmp_path / "saved")
+    assert run(["export", str(tmp_path / "saved"), str(tmp_path / "exported")]) == 0
+    program = [sys.executable, "-S", "-c", ELSEWHERE, tmp_path / "exported", FILM, tmp_path / "logits"]
+    ran = subprocess.run(list(map(str, program)), env=elsewhere, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    found = load_file(tmp_path / "logits")
+    inputs = {name: found[name] for name in ("input_ids", "attention_mask", "pixel_values_videos", "video_times_s")}
+    with torch.inference_mode():
+        expected = original(**inputs).logits
+    assert torch.equal(found["logits"], expected)
+    assert torch.equal(found["same"], expected)
+    here = kangaroo.load(tmp_path / "exported", device="cpu").chat(FILM, num_frames=4)
+    answer = here.ask("What happens?", sampling=kangaroo.Sampling(max_new_tokens=6)).read()
+    assert json.loads(ran.stdout.splitlines()[-1])["said"] == answer.text
+
+
+def test_the_code_is_whole_and_flat():
+    files = code_files()
+    assert f"{ENTRY}.py" in files
+    for text in files.values():
+        compile(text, "exported", "exec")
+    lines = [line.strip() for text in files.values() for line in text.splitlines()]
+    assert not [line for line in lines if line.startswith(("from kangaroo", "import kangaroo"))]
+    for line in lines:
+        if line.startswith("from ."):
+            assert f"{line.split()[1][1:]}.py" in files, line
+    assert {value.split(".")[0] for value in auto_map().values()} == {ENTRY}
+
+
+def test_the_card_tells_what_was_measured_and_nothing_else(tmp_path, capsys):
+    assert run(["export", "joey", str(tmp_path / "bare")]) == 0
+    bare = (tmp_path / "bare" / "README.md").read_text()
+    assert "10.5 million parameters" in bare
+    assert "Nothing was measured yet." in bare
+    (tmp_path / "report.md").write_text("# joey on the playground\n\n## Four options\n\n**94.8 %** of 2,000\n")
+    assert run(["export", "joey", str(tmp_path / "out"), "--results", str(tmp_path)]) == 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "### joey on the playground" in card
+    assert "#### Four options" in card
+    assert "**94.8 %** of 2,000" in card
+    assert "Nothing was measured" not in card
+    capsys.readouterr()
+    assert run(["export", "joey", str(tmp_path / "no"), "--results", str(tmp_path / "out")]) == 2
+    assert "holds no report.md" in capsys.readouterr().err
+    assert run(["export", "joey", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_converted_models_card_holds_its_decisions(released, tmp_path):
+    plan_conversion(released()).write(tmp_path / "ours")
+    assert run(["export", str(tmp_path / "ours"), str(tmp_path / "out")]) == 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "| patchify | depthwise 2x2x2, with bias |" in card
+    assert "`pytorch_model.bin`" in card
+
+
+def test_what_only_the_training_machine_knows_stays_there(tmp_path):
+    shutil.copytree(Path(kangaroo.__file__).parent / "joey", tmp_path / "trained")
+    notes = {
+        "recipe": {"out": "private/folder"},
+        "stage": {"name": "long"},
+        "commit": "abc",
+        "versions": {"torch": "2"},
+    }
+    (tmp_path / "trained" / "training.json").write_text(json.dumps(notes))
+    assert run(["export", str(tmp_path / "trained"), str(tmp_path / "out")]) == 0
+    assert not any(
+        "private" in path.read_text() for path in (tmp_path / "out").iterdir() if path.suffix != ".safetensors"
+    )
+    assert "stage `long`, commit `abc`" in (tmp_path / "out" / "README.md").read_text()
