@@ -95,6 +95,15 @@ class LocalAnswerer(OpensSessions):
                     answer.close()
                 raise
 
+    def prepare(self, conversation: Conversation, sampling: Sampling = Sampling()) -> None:
+        """Read the films now, so that an answer about them finds them read.
+
+        Raises:
+            KangarooError: As `answer`.
+        """
+        _, look, stopwatch = self._begin(conversation, sampling)
+        self._films.read(look, stopwatch)
+
     def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[float]:
         """Return the log-likelihood of each continuation as the assistant's answer, in nats; its end is not counted.
 

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 ANSWERS, ABOUT = "answers.jsonl", "run.json"
 Line = dict[str, Any]
 Progress = Callable[[int, int], None]
-_FORMAT = "kangaroo-evaluation-3"
+_FORMAT = "kangaroo-evaluation-4"
 _PROBE = ("A", "The red circle enters from the left.", "蓝色方形向左移动。")
 
 
