@@ -25,3 +25,17 @@ def tiny_answerer(one_thread, tmp_path_factory):
 
     model, processor = at_random(Recipe(out=tmp_path_factory.mktemp("tiny"), curriculum="tiny"))
     return LocalAnswerer(model.eval(), processor, name="tiny")
+
+
+@pytest.fixture(scope="session")
+def quick_answerer(one_thread, tiny_processor):
+    """The same with the tokenizer of a few hundred ids, which is soon made."""
+    import torch
+
+    from kangaroo.chat.local import LocalAnswerer
+    from kangaroo.model.modeling import KangarooForConditionalGeneration
+    from kangaroo.model.presets import tiny
+
+    torch.manual_seed(0)
+    model = KangarooForConditionalGeneration(tiny(vocab_size=len(tiny_processor.tokenizer)))
+    return LocalAnswerer(model.eval(), tiny_processor, name="tiny")

@@ -145,11 +145,11 @@ def test_another_models_answers_are_not_mixed_in(tmp_path, films):
 
 
 @pytest.mark.parametrize("pace", [Pace(), Pace(workers=2), Pace(batch=4), Pace(batch=2, workers=3)], ids=str)
-def test_answers_are_the_same_at_any_pace_and_a_film_is_seen_once(tmp_path, films, tiny_answerer, pace):
+def test_answers_are_the_same_at_any_pace_and_a_film_is_seen_once(tmp_path, films, quick_answerer, pace):
     from kangaroo.chat.local import LocalAnswerer
 
     asked = [one for word in ("What?", "Who?") for one in about(films, *FILMS, "missing", question=word)]
-    fresh = LocalAnswerer(tiny_answerer.model, tiny_answerer.processor, name="tiny")
+    fresh = LocalAnswerer(quick_answerer.model, quick_answerer.processor, name="tiny")
     seen = Counter()
     see = fresh._films._see
 
@@ -164,7 +164,7 @@ def test_answers_are_the_same_at_any_pace_and_a_film_is_seen_once(tmp_path, film
         if "missing" in one["video"]:
             assert "no such file" in line["failure"]
             continue
-        alone = tiny_answerer.chat(one["video"]).ask(one["question"], sampling=Sampling(max_new_tokens=5)).read()
+        alone = quick_answerer.chat(one["video"]).ask(one["question"], sampling=Sampling(max_new_tokens=5)).read()
         assert line["answer"] == alone.text
         assert line["times_s"] == pytest.approx(alone.times_s[0])
     assert len(seen) == 3
