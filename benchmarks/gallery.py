@@ -34,7 +34,7 @@ SEEDS = tuple(range(1, 13))
 SECONDS_A_SEED = 5  # the film of seed 1 lasts five seconds, that of seed 12 a minute
 PICTURES = "pictures/gallery"
 ROUNDS = 4  # a description, then questions of other families
-FRAMES, WIDTH_PX = 6, 150
+FRAMES, WIDTH_PX, GAP_PX = 6, 150, 6
 LONGEST = Sampling(max_new_tokens=640)
 PARTS = {Family.DESCRIBE: Part.DESCRIBE, Family.YES_NO: Part.YES_NO}
 
@@ -80,7 +80,8 @@ def strip(film: Film, path: Path) -> None:
     height_px = round(WIDTH_PX / film.aspect)
     pixels = Renderer("cpu").draw(film, times_s, height_px=height_px, width_px=WIDTH_PX).numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.concatenate(list(pixels), axis=1)).save(path, quality=80, optimize=True)
+    apart = np.pad(pixels, ((0, 0), (0, 0), (0, GAP_PX), (0, 0)), constant_values=255)
+    Image.fromarray(np.concatenate(list(apart), axis=1)[:, :-GAP_PX]).save(path, quality=80, optimize=True)
 
 
 def page(talks: dict[Film, list[Round]], model: str) -> str:
@@ -95,8 +96,8 @@ def page(talks: dict[Film, list[Round]], model: str) -> str:
         "",
         f"`make gallery` writes this page. Seeds {seeds[0]} to {seeds[-1]} of the playground's test split, "
         f"{SECONDS_A_SEED} s for each unit of the seed; training never shows their look-and-action pairs. Questions "
-        "are drawn from it, in words that training never uses. None is picked or left out. Each film is talked about "
-        "twice, in English and in Chinese, in rounds of one conversation; the truth is what the film was drawn from.",
+        "follow from the seed, in words that training never uses. None is picked or left out. Each film is talked "
+        "about twice, in English and in Chinese, in rounds of one conversation; the truth is what it was drawn from.",
         "",
         f"**{right} of {len(short)} short answers are right.** Descriptions tell "
         f"{100 * sum(one.score for one in told) / len(told):.0f} % of what happens, and "

@@ -42,7 +42,7 @@ def test_a_gallery_shows_both_talks_with_the_truth_and_marks_what_is_wrong(
             assert f"| {item.expected} |" in page
     assert "**wrong**" in page  # random weights know nothing
     with Image.open(tmp_path / "pictures" / "gallery" / "01.jpg") as picture:
-        assert picture.width == gallery.FRAMES * gallery.WIDTH_PX
+        assert picture.width == gallery.FRAMES * (gallery.WIDTH_PX + gallery.GAP_PX) - gallery.GAP_PX
 
 
 def test_talks_are_drawn_from_the_seed_and_who_tells_the_truth_is_right(gallery):

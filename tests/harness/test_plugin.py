@@ -57,7 +57,7 @@ def test_a_local_task_gets_the_predictions_of_our_own_runner(plugin, tmp_path):
     answered = {one["id"]: one for one in lines(tmp_path / "out" / "ours" / "answers.jsonl")}
     assert len(theirs) == 20
     assert {name: one["filtered_resps"] for name, one in theirs.items()} == {
-        name: [one["output"]] for name, one in answered.items()
+        name: one["output"] for name, one in answered.items()
     }
     assert [theirs[name]["right"] for name in answered] == [one["score"] for one in answered.values()]
 
