@@ -8,12 +8,14 @@ Beside each row stands what the same questions give without the film, so that no
 """
 
 import argparse
-import shutil
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from kangaroo.evaluation.needle import PARTS as NEEDLE_PARTS
+from kangaroo.evaluation.needle import cells
+from kangaroo.evaluation.needle_report import draw_grid, score_needles
 from kangaroo.evaluation.playground import Part
 from kangaroo.evaluation.report import frames_group, percent
 from kangaroo.evaluation.runner import ABOUT, ANSWERS, read_about, read_answers
@@ -85,16 +87,23 @@ def page(run: Path, needle: Path | None) -> str:
         *table(lines),
     ]
     if needle is not None:
-        values = read_about(needle)
+        per_cell, lines = read_about(needle)["per_cell"], read_answers(needle / ANSWERS)
         written += [
             "",
             "## A needle in a film",
             "",
-            f"One odd scene shown for two sampling intervals; {values['per_cell']} films a cell, four questions each.",
+            f"One odd scene shown for two sampling intervals; {len({line['film'] for line in lines})} of "
+            f"{len(cells(per_cell))} films were asked, four questions each way.",
             "",
             "![Share of needles found, by frames and depth](pictures/needle.png)",
         ]
     return "\n".join(written) + "\n"
+
+
+def draw_needles(run: Path, path: Path) -> None:
+    """Draw the heat map of a needle run, also of one that was cut off."""
+    per_cell, lines = read_about(run)["per_cell"], read_answers(run / ANSWERS)
+    draw_grid({"parts": {part: score_needles(part, lines, per_cell) for part in NEEDLE_PARTS}}, path)
 
 
 if __name__ == "__main__":
@@ -106,4 +115,4 @@ if __name__ == "__main__":
     (given.out / "pictures").mkdir(parents=True, exist_ok=True)
     (given.out / "results.md").write_text(page(given.run, given.needle), encoding="utf-8")
     if given.needle is not None:
-        shutil.copy(given.needle / "needle.png", given.out / "pictures" / "needle.png")
+        draw_needles(given.needle, given.out / "pictures" / "needle.png")
