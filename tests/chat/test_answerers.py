@@ -165,5 +165,7 @@ def test_scores_are_likelihoods_or_refused(any_answerer, about):
         return
     answer = any_answerer.answer(about(FIRST)).read()
     said, other = any_answerer.score(about(FIRST), [answer.text, "There are 3."])
-    assert other < said <= 0
+    assert other.nats < said.nats <= 0
+    assert said.num_tokens > 0
+    assert (said.is_greedy, other.is_greedy) == (True, False)
     assert any_answerer.score(about(FIRST), [f" {answer.text}\n"]) == [said]

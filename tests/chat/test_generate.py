@@ -184,5 +184,7 @@ def test_a_score_is_the_teacher_forced_likelihood(taught, tiny_processor, prompt
     for prompt in prompts:
         expected = [teacher_forced(taught, prompt, own) for own in ids]
         for rows in (1, 4, 16):
-            assert score_continuations(taught, prompt, ids, rows=rows) == pytest.approx(expected, rel=1e-5, abs=1e-4)
+            found = score_continuations(taught, prompt, ids, rows=rows)
+            assert [one.nats for one in found] == pytest.approx(expected, rel=1e-5, abs=1e-4)
+            assert [one.num_tokens for one in found] == list(map(len, ids))
     assert score_continuations(taught, prompts[0], []) == []

@@ -3,9 +3,8 @@
 import random
 from pathlib import Path
 
-from kangaroo.chat.answerer import Answer, FinishReason, Sampling
+from kangaroo.chat.answerer import Answer, FinishReason, Likelihood, Sampling
 from kangaroo.dialogue.conversation import Conversation
-from kangaroo.errors import OptionError
 from kangaroo.evaluation.films import Films
 from kangaroo.evaluation.playground import Playground
 from kangaroo.video.sampler import FrameSampler
@@ -38,7 +37,13 @@ class Scripted:
         return [self.answer(conversation, sampling).read() for conversation in conversations]
 
     def score(self, conversation, continuations):
-        raise OptionError("no likelihoods here")
+        """Find likely what it would have said; asked nothing of its own, it finds all alike."""
+        if conversation.turns[-1].text == "What happens?":
+            return [Likelihood(nats=-1.0, num_tokens=1, is_greedy=False) for _ in continuations]
+        said = self.answer(conversation).read().text
+        return [
+            Likelihood(nats=0.0 if one == said else -9.0, num_tokens=1, is_greedy=one == said) for one in continuations
+        ]
 
 
 def knowing(playground: Playground) -> Scripted:

@@ -1,6 +1,9 @@
 """A whole benchmark of two films or three, drawn once; and a large one, of which nothing is drawn."""
 
+from dataclasses import replace
+
 import pytest
+from layouts import write
 
 from kangaroo.evaluation.playground import make_playground
 
@@ -39,3 +42,34 @@ def quick_answerer(one_thread, tiny_processor):
     torch.manual_seed(0)
     model = KangarooForConditionalGeneration(tiny(vocab_size=len(tiny_processor.tokenizer)))
     return LocalAnswerer(model.eval(), tiny_processor, name="tiny")
+
+
+@pytest.fixture(scope="session")
+def short_film(tmp_path_factory):
+    from kangaroo.playground.draw import write_film
+    from kangaroo.playground.script import make_film
+
+    path = tmp_path_factory.mktemp("short") / "film.mp4"
+    write_film(replace(make_film(7, duration_s=2.5), width_px=112, height_px=112), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory, short_film):
+    """Every data set, written once."""
+    from kangaroo.evaluation.table import BENCHMARKS
+
+    return {name: write(name, tmp_path_factory.mktemp(name), short_film) for name in BENCHMARKS}
+
+
+@pytest.fixture(scope="session")
+def machine():
+    from kangaroo.evaluation.machine import describe_machine
+
+    return describe_machine()
+
+
+@pytest.fixture
+def measured_once(machine, monkeypatch):
+    """The machine's speed takes half a second to measure; once is enough for a hundred reports."""
+    monkeypatch.setattr("kangaroo.evaluation.measure.describe_machine", lambda: machine)

@@ -3,13 +3,19 @@
 `write` makes one; beside its good records each holds odd ones, and `ODD` says how many of them cannot be asked.
 """
 
+import csv
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow
 from pyarrow import parquet
+
+from kangaroo.evaluation.dataset import Dataset
+from kangaroo.evaluation.haystack import Haystack
+from kangaroo.evaluation.table import BENCHMARKS
 
 COLOURS = ["red", "blue", "green", "white", "black"]
 # records that cannot be asked, for each benchmark: a missing or broken film, an answer outside the options, ...
@@ -21,10 +27,16 @@ ODD = {
     "egoschema-full": 1,
     "tempcompass": 3,
     "mlvu": 2,
+    "mlvu-generation": 1,
     "longvideobench": 1,
     "longvideobench-test": 1,
     "lvbench": 2,
+    "videovista": 2,
+    "mmbench-video": 2,
     "seed-bench-video": 1,
+    "seed-bench-video-ranked": 1,
+    "v-niah": 0,
+    "v-niah-said": 0,
 }
 
 
@@ -38,10 +50,25 @@ def write(name: str, root: Path, film: Path) -> Path:
         "mlvu": mlvu,
         "longvideobench": longvideobench,
         "lvbench": lvbench,
+        "mlvu-generation": mlvu_generation,
+        "videovista": videovista,
+        "mmbench-video": mmbench_video,
         "seed-bench-video": seed_bench,
+        "v-niah": v_niah,
     }
-    writers[name.removesuffix("-subtitles").removesuffix("-full").removesuffix("-test")](root, film)
+    for ending in ("-subtitles", "-full", "-test", "-ranked", "-said"):
+        name = name.removesuffix(ending)
+    writers[name](root, film)
     return root
+
+
+def opened(name: str, root: Path, unpacked: Path) -> Dataset:
+    """Open the data set of a benchmark."""
+    source = BENCHMARKS[name].source
+    if name.startswith("v-niah"):
+        grid = {"frames": (2, 4), "depths": (0.0, 1.0)}
+        return Haystack(root, root / "hay.mp4", source=source, unpacked=unpacked, **grid)
+    return Dataset(root, source=source, unpacked=unpacked)
 
 
 def table(path: Path, rows: list[dict]) -> None:
@@ -306,3 +333,78 @@ def seed_bench(root: Path, film: Path) -> None:
     copied(film, root / "ssv2" / "100021.webm")
     copied(film, root / "epic" / "P22" / "P22_07.MP4")
     copied(film, root / "breakfast" / "P14" / "cam01" / "P14_cereals.avi")
+
+
+def mlvu_generation(root: Path, film: Path) -> None:
+    for task in ("8_sub_scene", "9_summary"):
+        kind = task.partition("_")[2]
+        rows = [
+            {
+                "video": f"{kind}_{number}.mp4",
+                "duration": 300.0,
+                "question": f"{kind} {number}: what happens?",
+                "answer": f"It rains on {COLOURS[number]} umbrellas, “slowly”.",
+                "question_type": kind,
+                **({"scoring_points": ["rain", "umbrellas"]} if kind == "sub_scene" else {}),
+            }
+            for number in range(3)
+        ]
+        as_json(root / "json" / f"{task}.json", rows)
+        for row in rows[: 2 if kind == "summary" else 3]:
+            copied(film, root / "video" / task / row["video"])
+
+
+def videovista(root: Path, film: Path) -> None:
+    kinds = ["Objects Count", "Event Prediction", "Causal Reasoning", "Relation Reasoning-Image", "Action Location"]
+    rows = [
+        {
+            "question_id": number,
+            "video_name": f"vid{number}.0.60.mp4",
+            "Question": f"What is it in {number}?",
+            "Answer_Choices": COLOURS[: 2 + number % 3],
+            "Answer": number % 2,
+            "Type": kind,
+            "category": "Howto_Style",
+            "time": (42.0, 300, 600.0)[number % 3],
+        }
+        for number, kind in enumerate(kinds)
+    ]
+    as_json(root / "VideoVista.json", rows)
+    packed(root / "merged.zip", {f"merged/Howto_Style/0/{row['video_name']}": film for row in rows[:4]})
+
+
+def mmbench_video(root: Path, film: Path) -> None:
+    kinds = ["OCR", "Counting", "Hallucination", "Causal Reasoning"]
+    rows = [
+        (
+            str(number),
+            f"v{number}",
+            f"./video/v{number}.mp4",
+            f"What, \u201c{number}\u201d, is it?",
+            COLOURS[number],
+            kind,
+        )
+        for number, kind in enumerate([f"['{kinds[0]}', '{kinds[3]}']", *(f"['{kind}']" for kind in kinds[1:])])
+    ]
+    rows.append(("4", "v0", "./video/v0.mp4", "What ability is it?", "none", "__import__('os')"))
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "MMBench-Video.tsv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, dialect="excel-tab")
+        writer.writerow(("index", "video", "video_path", "question", "answer", "dimensions", "video_type"))
+        writer.writerows((*row, "News") for row in rows)
+    for number in range(3):
+        copied(film, root / "video" / f"v{number}.mp4")
+
+
+def v_niah(root: Path, film: Path) -> None:
+    from kangaroo.playground.draw import write_film
+    from kangaroo.playground.script import make_film
+
+    root.mkdir(parents=True, exist_ok=True)
+    write_film(replace(make_film(7, duration_s=6.0), width_px=112, height_px=112), root / "hay.mp4")
+    picture = {"bytes": jpeg().read_bytes(), "path": "needle.jpg"}
+    rows = [
+        {"image": picture, "question": "\nFind the frame of a cup. Which?\nA. red\nB. blue\nC. green", "answer": "B"},
+        {"image": picture, "question": "\nFind the frame of a chair. Its colour?", "answer": "Yellow"},
+    ]
+    table(root / "data" / "test-00000-of-00001.parquet", rows)

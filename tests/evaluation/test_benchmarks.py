@@ -4,98 +4,35 @@ import json
 import threading
 import time
 from contextlib import suppress
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from answerers import Scripted
 from layouts import ODD, copied, write
+from running import knowing, questions, read, run
 
 from kangaroo import cli
 from kangaroo.chat.remote import RemoteAnswerer
 from kangaroo.cli.benchmarking import SUMMARIES
 from kangaroo.errors import EndpointError, OptionError
 from kangaroo.evaluation.asking import Pace
-from kangaroo.evaluation.benchmark import Outcome, Rules, questions_of
-from kangaroo.evaluation.dataset import Dataset
-from kangaroo.evaluation.measure import Shard, evaluate_benchmark
+from kangaroo.evaluation.benchmark import Outcome, Rules, Way
+from kangaroo.evaluation.measure import Shard, Shown
 from kangaroo.evaluation.runs import compare, merge, rescore
 from kangaroo.evaluation.table import BENCHMARKS
 from kangaroo.video.sampler import FrameSampler
 
 ALL = pytest.mark.parametrize("name", BENCHMARKS)
-HIDDEN = {name for name, one in BENCHMARKS.items() if one.submission is not None}
+HIDDEN = {"egoschema-full", "longvideobench-test"}
+pytestmark = pytest.mark.usefixtures("measured_once")
 SCORED = pytest.mark.parametrize("name", [name for name in BENCHMARKS if name not in HIDDEN])
-
-
-@pytest.fixture(scope="session")
-def short_film(tmp_path_factory):
-    from kangaroo.playground.draw import write_film
-    from kangaroo.playground.script import make_film
-
-    path = tmp_path_factory.mktemp("short") / "film.mp4"
-    write_film(replace(make_film(7, duration_s=2.5), width_px=112, height_px=112), path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def published(tmp_path_factory, short_film):
-    """Every data set, written once."""
-    return {name: write(name, tmp_path_factory.mktemp(name), short_film) for name in BENCHMARKS}
-
-
-@pytest.fixture(scope="session")
-def machine():
-    from kangaroo.evaluation.machine import describe_machine
-
-    return describe_machine()
-
-
-@pytest.fixture(autouse=True)
-def measured_once(machine, monkeypatch):
-    """The machine's speed takes half a second to measure; once is enough for a hundred reports."""
-    monkeypatch.setattr("kangaroo.evaluation.measure.describe_machine", lambda: machine)
-
-
-def questions(name, root, tmp_path):
-    benchmark = BENCHMARKS[name]
-    return questions_of(benchmark, Dataset(root, source=benchmark.source, unpacked=tmp_path / "unpacked"))
-
-
-def in_words(question):
-    """A right answer, as a model gives it that was asked in any benchmark's way."""
-    if question.task == "caption_matching":
-        return f"Sentence {question.answer}"
-    return question.answer or "A"
-
-
-def knowing(asked):
-    """One who answers each question as it is known, by what the prompt holds."""
-
-    def reply(text, film):
-        (own,) = [
-            one
-            for one in asked
-            if one.question.split("\n")[0] in text and not one.fault and all(option in text for option in one.options)
-        ]
-        return in_words(own)
-
-    return Scripted(reply, name="knowing")
-
-
-def run(answerer, name, root, out, **options):
-    return evaluate_benchmark(answerer, BENCHMARKS[name], root, out, **options).values
-
-
-def read(folder, file="report.json"):
-    return json.loads((folder / file).read_text(encoding="utf-8"))
 
 
 @ALL
 @pytest.mark.parametrize("rules", Rules)
 def test_who_knows_is_right_throughout_and_what_cannot_be_asked_is_told(name, rules, published, tmp_path):
     asked = questions(name, published[name], tmp_path)
-    values = run(knowing(asked), name, published[name], tmp_path / "out", rules=rules)
+    values = run(knowing(name, asked), name, published[name], tmp_path / "out", rules=rules)
     failures = values["failures"]
     assert failures["model"]["number"] == 0
     assert failures["data"]["number"] == ODD[name], failures
@@ -118,8 +55,12 @@ def test_who_knows_is_right_throughout_and_what_cannot_be_asked_is_told(name, ru
 def test_an_answer_that_says_nothing_is_wrong_and_counted(name, published, tmp_path):
     mute = Scripted(lambda text, film: "?!", name="mute")
     values = run(mute, name, published[name], tmp_path)
-    assert values["score"] == 0
-    assert values["outcomes"]["unread"] == values["number"] > 0
+    if BENCHMARKS[name].way is Way.RANK:  # one option is always likeliest
+        assert values["outcomes"]["read"] == values["number"]
+        return
+    assert values["score"] == 0 or BENCHMARKS[name].points is not None
+    if BENCHMARKS[name].way is Way.SAY and BENCHMARKS[name].points is None:
+        assert values["outcomes"]["unread"] == values["number"] > 0
     assert values["given"] == {}
 
 
@@ -189,7 +130,7 @@ def test_every_way_to_ask_holds_the_question_and_each_option(name, published, tm
         for rules in () if question.fault else Rules:
             prompt = benchmark.prompt(question, "", rules)
             assert question.question.split("\n")[0] in prompt.text
-            assert all(option in prompt.text for option in question.options)
+            assert all((option in prompt.text) == (benchmark.way is Way.SAY) for option in question.options)
             assert "N/A" not in prompt.text
 
 
@@ -204,7 +145,7 @@ def test_a_folder_without_the_data_is_told_where_they_come_from(name, tmp_path):
 @SCORED
 def test_what_the_model_does_not_manage_is_wrong_and_asked_again_next_time(name, published, tmp_path):
     asked = questions(name, published[name], tmp_path)
-    answerer = knowing(asked)
+    answerer = knowing(name, asked)
     right = answerer.reply
 
     def busy(text, film):
@@ -239,7 +180,7 @@ def test_two_runs_are_compared_question_by_question(published, tmp_path):
     asked = questions(name, published[name], tmp_path)
     rote = Scripted(lambda text, film: "A", name="rote")
     run(rote, name, published[name], tmp_path / "rote")
-    run(knowing(asked), name, published[name], tmp_path / "knowing")
+    run(knowing(name, asked), name, published[name], tmp_path / "knowing")
     found = compare(BENCHMARKS, tmp_path / "rote", tmp_path / "knowing", Rules.STRICT)
     assert found["scores"][1] == 1
     assert found["difference"] == pytest.approx(1 - found["scores"][0])
@@ -297,8 +238,11 @@ def test_the_rules_differ_where_they_are_known_to(published, tmp_path):
     empty = scores("mvbench", "")
     assert empty[Rules.STRICT]["number"] == 20
     assert (empty[Rules.LMMS_EVAL]["number"], empty[Rules.LMMS_EVAL]["outcomes"]["dropped"]) == (0, 20)
+    assert empty[Rules.LMMS_EVAL]["strictly"]["differ"] == 20
     article = scores("video-mme", "A man, so the best option is B")
     assert article[Rules.STRICT]["given"] == {"B": 6}
+    told = (tmp_path / "video-mme A man" / "report-vlmevalkit.md").read_text(encoding="utf-8")
+    assert "By our strict rules 4 of these answers count otherwise, and the score is 33.3 %." in told
     assert article[Rules.LMMS_EVAL]["given"] == article[Rules.VLMEVALKIT]["given"] == {"A": 6}
 
 
@@ -348,6 +292,36 @@ def test_the_page_shows_frames_of_what_was_asked(published, tmp_path):
     assert (tmp_path / "report.html").read_text(encoding="utf-8").count("data:image/jpeg;base64,") >= 4
 
 
+def test_without_the_film_it_is_told_that_nothing_was_shown(published, tmp_path):
+    shown = []
+    rote = Scripted(lambda text, film: shown.append(film) or "A", name="rote")
+    values = run(rote, "video-mme-subtitles", published["video-mme-subtitles"], tmp_path / "blind", shown=Shown.NOTHING)
+    assert set(shown) == {None}
+    assert values["number"] == 8  # a missing film is not missed
+    assert "**The film was not shown**" in (tmp_path / "blind" / "report.md").read_text(encoding="utf-8")
+    run(rote, "video-mme-subtitles", published["video-mme-subtitles"], tmp_path / "seeing")
+    found = compare(BENCHMARKS, tmp_path / "blind", tmp_path / "seeing", Rules.STRICT)
+    assert found["models"] == ["rote without the film", "rote"]
+
+
+def test_what_is_submitted_is_what_each_server_takes(published, tmp_path):
+    rote = Scripted(lambda text, film: "B", name="rote")
+    for name in ("egoschema-full", "longvideobench-test", "mvbench"):
+        run(rote, name, published[name], tmp_path / name)
+    assert read(tmp_path / "egoschema-full", "submission.json")["001-uuid"] == 1
+    assert read(tmp_path / "egoschema-full", "submission.json")["005-uuid"] == -1  # its film is missing
+    letters = read(tmp_path / "longvideobench-test", "submission.json")
+    assert letters == {**dict.fromkeys([f"v{number}_0" for number in range(5)], "B"), "v5_0": ""}
+    tasks = read(tmp_path / "mvbench", "submission.json")
+    scored = read(tmp_path / "mvbench")["groups"]["task"]
+    assert len(tasks) == 21
+    assert all(
+        tasks[name.replace("_", " ").title()] == 100 * own["score"]
+        for name, own in scored.items()
+        if own["number"] == 1
+    )
+
+
 def test_another_run_is_not_mixed_in(published, tmp_path):
     rote = Scripted(lambda text, film: "A", name="rote")
     run(rote, "mlvu", published["mlvu"], tmp_path, limit=3)
@@ -360,7 +334,7 @@ def test_another_run_is_not_mixed_in(published, tmp_path):
 def test_the_command_line_knows_every_benchmark():
     assert list(SUMMARIES) == list(BENCHMARKS)
     assert all(name == one.name for name, one in BENCHMARKS.items())
-    assert set(Outcome) == {"read", "unread", "guessed", "dropped", "unjudged", "hidden"}
+    assert set(Outcome) == {"read", "unread", "guessed", "dropped", "judged", "unjudged", "hidden"}
 
 
 class Moody(BaseHTTPRequestHandler):

@@ -93,3 +93,12 @@ def test_the_first_pattern_that_matches_gives_the_rows(tmp_path):
     data = dataset(tmp_path / "data")
     assert data.rows("a.json", "b-*.jsonl", "c.json") == [{"n": 1}, {"n": 2}, {"n": "\u2028"}]
     assert data.rows("c.json") == [{"n": 3}]
+
+
+def test_pickles_are_neither_opened_nor_found(tmp_path):
+    put(tmp_path / "data" / "video_pkl" / "v0.pkl", b"cos\nsystem\n(S'touch opened'\ntR.")
+    data = dataset(tmp_path / "data")
+    assert not data.has("v0")
+    assert not data.has("video/v0.mp4")
+    with pytest.raises(OptionError, match="has no"):
+        data.rows("*.json")

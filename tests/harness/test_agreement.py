@@ -118,6 +118,19 @@ def test_tempcompass():
         assert verdict.score == (0 if theirs == "fail" else theirs), text
 
 
+def test_tempcompass_options():
+    (process,) = taken("tempcompass/utils.py", "tempcompass_process_results_multi_choice")
+    process.__globals__["get_eval_result"] = lambda prompt: ("a judge would tell", 0)
+    doc = {"answer": "B. blue car", "question": "q", "video_id": "1", "dim": "speed"}
+    rng = random.Random(2)
+    for text in answers("options"):
+        text = rng.choice([text, text, "B. blue car", "B) blue car", "A) red", "C.", "B.) or A"])  # noqa: PLW2901
+        theirs = process(doc, [text])["avg_accuracy"]
+        verdict = ours("tempcompass", asked(4, task="multi-choice"), text)
+        assert (verdict.outcome is Outcome.UNREAD) == (not theirs["match_success"]), text
+        assert verdict.score == theirs["rating"], text
+
+
 def test_seed_bench():
     (process,) = taken("seedbench/utils.py", "seed_process_result")
     for text in answers("seed"):

@@ -45,6 +45,21 @@ class FinishReason(StrEnum):
     CANCELLED = "cancelled"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Likelihood:
+    """How likely a model finds a text as its answer.
+
+    Attributes:
+        nats: The log-likelihood of all its tokens; its end is not counted.
+        num_tokens: How many they are.
+        is_greedy: Whether each was the likeliest at its place, so that a greedy answer would begin with them.
+    """
+
+    nats: float
+    num_tokens: int
+    is_greedy: bool
+
+
 @dataclass(kw_only=True)
 class Answer:
     """An answer as it comes: iterate it for text; afterwards the fields tell how it came about.
@@ -125,8 +140,8 @@ class Answerer(Protocol):
         """Answer several conversations at once, and wait for all."""
         ...
 
-    def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[float]:
-        """Return the log-likelihood of each continuation as the assistant's answer, in nats.
+    def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[Likelihood]:
+        """Return how likely each continuation is as the assistant's answer.
 
         Raises:
             OptionError: This provider cannot score.

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 from transformers.cache_utils import DynamicCache
 
-from kangaroo.chat.answerer import FinishReason, Sampling
+from kangaroo.chat.answerer import FinishReason, Likelihood, Sampling
 from kangaroo.chat.memory import Memory, Prompt
 from kangaroo.chat.slots import Slots
 from kangaroo.dialogue.detokenizer import Detokenizer
@@ -139,12 +139,12 @@ def _sample(logits: Float[Tensor, "row word"], voices: Sequence[Voice]) -> list[
 @torch.inference_mode()
 def score_continuations(
     model: KangarooForConditionalGeneration, prompt: Prompt, continuations: Sequence[Sequence[int]], *, rows: int = 16
-) -> list[float]:
-    """Return the log-likelihood of each continuation's ids after the prompt, in nats.
+) -> list[Likelihood]:
+    """Return how likely each continuation's ids are after the prompt.
 
     The prompt is read once; so many `rows` of continuations are read together.
     """
-    scores: list[float] = []
+    found: list[Likelihood] = []
     reader, memory = Reader(model), Memory()
     first = reader.read(prompt, memory).log_softmax(dim=-1)
     known = [(layer.keys, layer.values) for layer in memory.cache.layers]
@@ -164,5 +164,12 @@ def score_continuations(
             chances = torch.cat([chances, reader.logits(states).log_softmax(dim=-1)], dim=1)
         for row, own in enumerate(batch):
             places = torch.arange(len(own), device=model.device)
-            scores.append(float(chances[row, places, ids[row, : len(own)]].double().sum()))
-    return scores
+            said = ids[row, : len(own)]
+            found.append(
+                Likelihood(
+                    nats=float(chances[row, places, said].double().sum()),
+                    num_tokens=len(own),
+                    is_greedy=bool((chances[row, : len(own)].argmax(dim=-1) == said).all()),
+                )
+            )
+    return found

@@ -2,13 +2,16 @@
 running batch.
 """
 
+import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from time import perf_counter
 
-from kangaroo.chat.answerer import Answer, Sampling
+import torch
+
+from kangaroo.chat.answerer import Answer, Likelihood, Sampling
 from kangaroo.chat.batch import MAX_ROWS, Batch
 from kangaroo.chat.features import MAX_BYTES, FilmFeatures, FilmReader, Look, Stopwatch
 from kangaroo.chat.generate import Step, score_continuations
@@ -63,6 +66,20 @@ class LocalAnswerer(OpensSessions):
         """The most tokens of a prompt and its answer."""
         return self.model.config.text_config.max_position_embeddings
 
+    @property
+    def picture_px(self) -> int:
+        """The side of the square that the model sees of each frame."""
+        return self.processor.layout.image_size_px
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """A hash of every weight: two models of one name are told apart by it."""
+        digest = hashlib.sha256()
+        for name, weight in sorted(self.model.state_dict().items()):
+            digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}\0".encode())
+            digest.update(weight.detach().contiguous().cpu().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
     def remembering(self) -> Ask:
         """Return `answer` with a memory: a conversation that goes on is not read again from its start."""
         return partial(self.answer, memory=Memory())
@@ -104,8 +121,8 @@ class LocalAnswerer(OpensSessions):
         _, look, stopwatch = self._begin(conversation, sampling)
         self._films.read(look, stopwatch)
 
-    def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[float]:
-        """Return the log-likelihood of each continuation as the assistant's answer, in nats; its end is not counted.
+    def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[Likelihood]:
+        """Return how likely each continuation is as the assistant's answer. The prompt is read once for all.
 
         Raises:
             KangarooError: As `answer`.

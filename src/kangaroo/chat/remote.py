@@ -15,8 +15,8 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
 
-from kangaroo.chat.answerer import Answer, FinishReason, Sampling
-from kangaroo.chat.pictures import Pictures, take_pictures
+from kangaroo.chat.answerer import Answer, FinishReason, Likelihood, Sampling
+from kangaroo.chat.pictures import LONGEST_SIDE_PX, Pictures, take_pictures
 from kangaroo.chat.session import Ask, OpensSessions
 from kangaroo.chat.store import BoundedStore
 from kangaroo.dialogue.conversation import Conversation, Role, Text, Turn
@@ -109,6 +109,11 @@ class RemoteAnswerer(OpensSessions):
         return names[0]
 
     @property
+    def picture_px(self) -> int:
+        """The longer side of the frames that are sent; smaller films are sent as they are."""
+        return LONGEST_SIDE_PX
+
+    @property
     def frame_sampler(self) -> FrameSampler:
         """The rule that picks the frames of a film that names no other."""
         return self._frame_sampler
@@ -157,7 +162,7 @@ class RemoteAnswerer(OpensSessions):
             for video in conversation.videos:
                 self._show(self._plan(video.source, video.sampler, lent))
 
-    def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[float]:  # noqa: ARG002
+    def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[Likelihood]:  # noqa: ARG002
         """Refuse.
 
         Raises:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kangaroo.cli.benchmarking import SUMMARIES, compare, merge, score, verb_of
+from kangaroo.cli.benchmarking import SUMMARIES, compare, fingerprint, merge, score, verb_of
 from kangaroo.cli.options import (
     BatchOption,
     DeviceOption,
@@ -91,5 +91,5 @@ def evaluate_needle(
 for _name, _said in SUMMARIES.items():
     evaluate.command(_name, help=_said)(verb_of(_name))
 
-for _verb in (score, merge, compare):
+for _verb in (score, merge, compare, fingerprint):
     evaluate.command()(_verb)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import groupby
 from time import perf_counter
 
-from kangaroo.chat.answerer import Answer, Answerer, Sampling
+from kangaroo.chat.answerer import Answer, Answerer, Likelihood, Sampling
 from kangaroo.chat.session import Ask, OpensSessions
 from kangaroo.dialogue.conversation import Conversation
 from kangaroo.errors import KangarooError, OptionError, VideoError
@@ -43,7 +43,7 @@ class Pace:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A question as it is put.
+    """A question as it is put: an answer is said, or one of the continuations is found by its likelihood.
 
     Attributes:
         id: Names the question.
@@ -51,6 +51,8 @@ class Asked:
         conversation: Called when the question's turn has come; draws or finds the film.
         max_new_tokens: The longest answer.
         num_frames: About how many frames the film gives.
+        continuations: Where nothing is said: of several answers the likeliest is the output; one alone is the output
+            where each of its tokens was the likeliest at its place, and else nothing is.
     """
 
     id: str
@@ -58,6 +60,7 @@ class Asked:
     conversation: Callable[[], Conversation]
     max_new_tokens: int
     num_frames: int = _FRAMES
+    continuations: tuple[str, ...] = ()
 
 
 class Blame(StrEnum):
@@ -76,6 +79,7 @@ class Reply:
     anything, and they are left out. `num_frames` is 0 where no film was shown, `times_s` are the frames' seconds and
     `interval_s` the time between two; `notes` say what was wrong with a film that could be read all the same. Tokens
     are None where an endpoint does not tell. `failure` is the reason where no answer came.
+    `likelihoods` are those of continuations, in their order.
     """
 
     id: str
@@ -90,6 +94,7 @@ class Reply:
     new_tokens: int | None = None
     finish_reason: str | None = None
     timings_s: dict[str, float] = field(default_factory=dict)
+    likelihoods: tuple[Likelihood, ...] = ()
     failure: str | None = None
     blame: Blame | None = None
 
@@ -111,7 +116,7 @@ def one_by_one(answerer: Answerer, asked: Sequence[Asked], on_failure: OnFailure
         ask: Ask = answerer.remembering() if isinstance(answerer, OpensSessions) else answerer.answer
         for number, one in enumerate(group):
             try:
-                yield _timed(one, ask, is_cold=number == 0)
+                yield _ranked(answerer, one) if one.continuations else _timed(one, ask, is_cold=number == 0)
             except KangarooError as error:
                 if on_failure is OnFailure.STOP:
                     raise
@@ -129,6 +134,8 @@ def at_once(
 
     def ask(own: Sequence[Asked]) -> list[Reply]:
         try:
+            if own[0].continuations:  # each of them is a batch, and the next film is read meanwhile
+                return [_ranked(answerer, one) for one in own]
             answers = answerer.answer_batch([one.conversation() for one in own], _sampling(own[0]))
         except KangarooError as error:
             if on_failure is OnFailure.STOP:
@@ -180,6 +187,17 @@ def _batches(asked: Sequence[Asked], batch: int) -> Iterator[list[Asked]]:
 
 def _sampling(one: Asked) -> Sampling:
     return Sampling(max_new_tokens=one.max_new_tokens)
+
+
+def _ranked(answerer: Answerer, one: Asked) -> Reply:
+    """Return the continuation that the model would say: the likeliest per token, as the field ranks options."""
+    found = answerer.score(one.conversation(), one.continuations)
+    if len(found) == 1:
+        output = one.continuations[0] if found[0].is_greedy else ""
+    else:
+        best = max(range(len(found)), key=lambda place: found[place].nats / max(1, found[place].num_tokens))
+        output = one.continuations[best]
+    return Reply(id=one.id, output=output, likelihoods=tuple(found))
 
 
 def _timed(one: Asked, ask: Ask, *, is_cold: bool) -> Reply:

@@ -39,7 +39,9 @@ class Question:
         start_s: Start of the clip in its film, None for the film's start.
         end_s: End of that clip.
         folder_fps: Pictures a second where the film is a folder of pictures.
+        num_frames: Shows exactly so many frames of the film; None leaves it to the model's rule.
         subtitles: Its subtitles' path in the data set, empty for none.
+        rubric: What only a judge is told.
         fault: Why it cannot be asked, empty where it can.
     """
 
@@ -53,7 +55,9 @@ class Question:
     start_s: float | None = None
     end_s: float | None = None
     folder_fps: float = 1.0
+    num_frames: int | None = None
     subtitles: str = ""
+    rubric: str = ""
     fault: str = ""
 
     @property
@@ -72,8 +76,10 @@ class Outcome(StrEnum):
     """It could not be read; the rules pick at random, and it scores what that is worth on average."""
     DROPPED = "dropped"
     """The rules leave it out of the score."""
+    JUDGED = "judged"
+    """A judge gave its score."""
     UNJUDGED = "unjudged"
-    """Only a judge could tell, and there is none."""
+    """Only a judge could tell, and none did."""
     HIDDEN = "hidden"
     """The right answer is not published."""
 
@@ -96,11 +102,33 @@ class Prompt:
     max_new_tokens: int = 64
 
 
+class Way(StrEnum):
+    """How an answer is got: the model says it, it ranks all options by likelihood, or it is read the right answer and
+    must find each of its tokens the likeliest (teacher forcing)."""
+
+    SAY = "say"
+    RANK = "rank"
+    FORCE = "force"
+
+
 _MALFORMED = (KeyError, TypeError, AttributeError, IndexError, ValueError)
 Row = Mapping[str, Any]
 Records = Callable[[Dataset], Iterable[Row]]
 Ask = Callable[[Question, str, Rules], Prompt]
 Judge = Callable[[Question, str, Rules], Verdict]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Appeals:
+    """What another model, a judge, is asked where rules cannot tell.
+
+    Attributes:
+        ask: Puts a question, its answer, what the rules made of it and whose they are; None where no judge is needed.
+        read: Returns the score, 0 to 1, that a judge's reply gives; None where it gives none.
+    """
+
+    ask: Callable[[Question, str, Verdict, Rules], Prompt | None]
+    read: Callable[[Question, str], float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +143,10 @@ class Benchmark:
         question: Turns a record into a question.
         prompt: Puts a question: it, what is spoken in its film (empty mostly) and whose rules.
         judge: Reads an answer.
+        way: How an answer is got.
+        appeals: What a judge is asked, where there is something that only one can tell.
+        points: What a full score is called, where it is not 100 %.
+        grid: Two groups whose pairs make a heat map: down and across.
         mean_over: The groups whose mean is the score under given rules; rules not named take every question alike.
         submission: Turns questions and the letters read into what the authors' server takes, where labels are hidden.
     """
@@ -126,6 +158,10 @@ class Benchmark:
     question: Callable[[Row], Question]
     prompt: Ask
     judge: Judge
+    way: Way = Way.SAY
+    appeals: Appeals | None = None
+    points: int | None = None
+    grid: tuple[str, str] | None = None
     mean_over: Mapping[Rules, str] = field(default_factory=dict)
     submission: Callable[[Iterable[tuple[Question, str | None]]], Any] | None = None
 
@@ -155,7 +191,7 @@ def _read(benchmark: Benchmark, data: Dataset) -> Iterator[Question]:
     for place, row in enumerate(benchmark.records(data)):
         try:
             question = benchmark.question(row)
-            fault = _fault(question)
+            fault = question.fault or _fault(question)
         except _MALFORMED as error:
             question = Question(id=f"record {place}", film="", question="")
             fault = f"the record is malformed ({type(error).__name__}: {error})"

@@ -1,10 +1,12 @@
 """A data set as its authors publish it: tables, films, and films in zip archives, which are taken out when wanted.
 
 A record names its film; only names that were found below the folder are looked up, so no record leads elsewhere.
-Nothing of a data set is run: tables are parquet, JSON or JSON Lines. Imports without torch.
+Nothing of a data set is run: tables are parquet, JSON, JSON Lines or TSV. Imports without torch.
 """
 
+import csv
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -146,9 +148,11 @@ class Dataset:
             if path.suffix == ".parquet":
                 return _parquet(path)
             text = path.read_text(encoding="utf-8")
+            if path.suffix == ".tsv":
+                return list(csv.DictReader(io.StringIO(text), dialect="excel-tab"))
             lines = [text] if path.suffix == ".json" else [line for line in text.split("\n") if line.strip()]
             read: list[Any] = [json.loads(line) for line in lines]
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, csv.Error) as error:
             raise OptionError(f"{path} cannot be read ({error}); download it again from {self.source}") from None
         rows = read[0] if path.suffix == ".json" and isinstance(read[0], list) else read
         return [row if isinstance(row, dict) else {} for row in rows]

@@ -8,19 +8,21 @@ import logging
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from kangaroo.chat.answerer import Answerer
 from kangaroo.dialogue.conversation import Conversation, Role, Text, Turn, Video
 from kangaroo.errors import OptionError
 from kangaroo.evaluation.asking import Asked, OnFailure, Pace, Reply, sampler_of
-from kangaroo.evaluation.benchmark import Benchmark, Question, Rules, questions_of
+from kangaroo.evaluation.benchmark import Benchmark, Question, Rules, Way, questions_of
 from kangaroo.evaluation.dataset import Dataset
 from kangaroo.evaluation.machine import describe_machine
+from kangaroo.evaluation.referee import Referee
 from kangaroo.evaluation.result_report import BenchmarkReport, pictures_of
 from kangaroo.evaluation.results import judge_all, judge_line
 from kangaroo.evaluation.runner import Line, examine
-from kangaroo.evaluation.runs import report_on, write_questions
+from kangaroo.evaluation.runs import report_on, write_questions, write_session
 from kangaroo.evaluation.score import wilson
 from kangaroo.evaluation.spoken import spoken_in
 from kangaroo.video.sampler import FrameSampler
@@ -30,6 +32,13 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_S = 1e6
 Watch = Callable[[int, int, str], None]
+
+
+class Shown(StrEnum):
+    """What a model is shown: the film, or neither it nor its subtitles, so that guessing can be told from seeing."""
+
+    FILM = "film"
+    NOTHING = "nothing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +72,14 @@ class Shard:
 def evaluate_benchmark(
     answerer: Answerer,
     benchmark: Benchmark,
-    data: Path,
+    data: Path | Dataset,
     out: Path,
     *,
     rules: Rules = Rules.STRICT,
     limit: int | None = None,
     shard: Shard = Shard(),
+    shown: Shown = Shown.FILM,
+    judge: Answerer | None = None,
     pace: Pace = Pace(),
     watch: Watch | None = None,
 ) -> BenchmarkReport:
@@ -79,31 +90,46 @@ def evaluate_benchmark(
     Args:
         answerer: Who answers, greedily.
         benchmark: What is asked.
-        data: The data set as its authors publish it.
+        data: The data set as its authors publish it: its folder, or opened.
         out: Where answers and reports go.
         rules: Whose prompts and scores.
         limit: Only the first so many questions.
         shard: Which part of them.
+        shown: Whether the film is.
+        judge: Who judges what rules cannot; None reads what a judge said of this run before.
         pace: How many are asked at once.
         watch: Called with the numbers of questions done and to do, and the score so far in words.
 
     Raises:
-        OptionError: The data set is not there, or `out` holds another run.
+        OptionError: The data set is not there, `out` holds another run, the answerer cannot do what the benchmark asks
+            of it, or there is nothing to judge.
     """
+    if judge is not None and benchmark.appeals is None:
+        raise OptionError(f"{benchmark.name} is scored by rules alone; leave the judge out")
+    if benchmark.way is not Way.SAY:
+        answerer.score(Conversation().ask("What happens?"), ["A"])  # who cannot says so before the asking
     if limit is not None and limit < 1:
         raise OptionError(f"limit is {limit}; give 1 question or more")
-    shelf = Dataset(data, source=benchmark.source, unpacked=out / "unpacked")
+    shelf = data if isinstance(data, Dataset) else Dataset(data, source=benchmark.source, unpacked=out / "unpacked")
     every = questions_of(benchmark, shelf)[:limit]
     questions = [one for one in every if shard.holds(one)]
-    _tell_missing(questions, shelf)
+    if shown is Shown.FILM:
+        _tell_missing(questions, shelf)
     tally = _Tally(benchmark, {one.id: one for one in questions}, rules)
-    about = {"benchmark": benchmark.name, "rules": rules, "shard": asdict(shard), "questions": _digest(every)}
+    about = {
+        "benchmark": benchmark.name,
+        "rules": rules,
+        "shard": asdict(shard),
+        "shown": shown,
+        "questions": _digest(every),
+    }
     sampler = sampler_of(answerer) or FrameSampler()
     out.mkdir(parents=True, exist_ok=True)
+    referee = Referee(out, judge)  # a judge that is not there is told before the asking
     run = examine(
         answerer,
         out,
-        [_asked(benchmark, one, shelf, sampler, rules) for one in questions if not one.fault],
+        [_asked(benchmark, one, shelf, sampler, rules, shown) for one in questions if not one.fault],
         about=about,
         pace=pace,
         before=lambda _: write_questions(out, every, questions),
@@ -112,11 +138,17 @@ def evaluate_benchmark(
         progress=None if watch is None else lambda done, total: watch(done, total, str(tally)),
     )
     lines = {line["id"]: line for line in run.lines}
-    judged = judge_all(benchmark, questions, lines, rules)
-    pictures = pictures_of(judged, shelf)
-    return report_on(
-        benchmark, out, run.about, judged, rules, asking={**run.speed, "machine": describe_machine()}, pictures=pictures
+    judged = judge_all(benchmark, questions, lines, rules, referee)
+    write_session(
+        out,
+        {
+            **run.speed,
+            "weights": getattr(answerer, "weights_hash", None),
+            "picture_px": getattr(answerer, "picture_px", None),
+            "machine": describe_machine(),
+        },
     )
+    return report_on(benchmark, out, run.about, judged, rules, referee=referee, pictures=pictures_of(judged, shelf))
 
 
 class _Tally:
@@ -142,22 +174,42 @@ class _Tally:
         return f"{100 * self._right / self._number:.1f} % ({100 * low:.0f} to {100 * high:.0f}){failed}"
 
 
-def _asked(benchmark: Benchmark, question: Question, data: Dataset, sampler: FrameSampler, rules: Rules) -> Asked:
-    def conversation() -> Conversation:
-        source = VideoSource(data.file(question.film), folder_fps=question.folder_fps, label=question.film)
-        prompt = benchmark.prompt(question, spoken_in(question, source, data, rules), rules)
-        system = (Turn(Role.SYSTEM, (Text(prompt.system),)),) if prompt.system else ()
-        is_clip = question.start_s is not None or question.end_s is not None
-        clip = sampler.with_options(start_s=question.start_s, end_s=question.end_s) if is_clip else None
-        return Conversation(system).ask(prompt.text, Video(source, clip))
+def _asked(
+    benchmark: Benchmark, question: Question, data: Dataset, sampler: FrameSampler, rules: Rules, shown: Shown
+) -> Asked:
+    is_seen = shown is Shown.FILM
+    own = sampler.with_options(start_s=question.start_s, end_s=question.end_s, num_frames=question.num_frames)
+    clip = None if own == sampler else own
 
+    def conversation() -> Conversation:
+        films, spoken = [], ""
+        if is_seen:
+            source = VideoSource(data.file(question.film), folder_fps=question.folder_fps, label=question.film)
+            films, spoken = [Video(source, clip)], spoken_in(question, source, data, rules)
+        prompt = benchmark.prompt(question, spoken, rules)
+        system = (Turn(Role.SYSTEM, (Text(prompt.system),)),) if prompt.system else ()
+        return Conversation(system).ask(prompt.text, *films)
+
+    prompt = benchmark.prompt(question, "", rules)
     return Asked(
         id=question.id,
         film=(question.film, question.start_s, question.end_s),
         conversation=conversation,
-        max_new_tokens=benchmark.prompt(question, "", rules).max_new_tokens,
-        num_frames=len(sampler.wanted_times(_LONGEST_S)),  # at most: no film is opened before its turn
+        max_new_tokens=prompt.max_new_tokens,
+        # at most: no film is opened before its turn
+        num_frames=len(own.wanted_times(_LONGEST_S)) if is_seen else 0,
+        continuations=_continuations(benchmark, question),
     )
+
+
+def _continuations(benchmark: Benchmark, question: Question) -> tuple[str, ...]:
+    match benchmark.way:
+        case Way.SAY:
+            return ()
+        case Way.RANK:
+            return question.options
+        case Way.FORCE:
+            return (question.answer or "",)
 
 
 def _digest(questions: Sequence[Question]) -> str:

@@ -1,33 +1,33 @@
 """What others were reported to reach: the tables that Kangaroo's authors published. Imports without torch.
 
-Figures are percent; a dash where none was published. Their settings are known for few of them: frames, prompts and
-parsers differ between rows, so that a difference of a point means little.
+Figures are percent, of MMBench-Video points; a dash where none was published. Their settings are known for few of them:
+frames, prompts and parsers differ between rows, so that a difference of a point means little.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-_MAIN = ("mvbench", "mlvu", "lvbench", "egoschema", "tempcompass", "longvideobench")
+_MAIN = ("mvbench", "mlvu", "mmbench-video", "lvbench", "egoschema", "videovista", "tempcompass", "longvideobench")
 _MAIN_ROWS: dict[str, tuple[float | None, ...]] = {
-    "VideoChatGPT 7B": (32.7, 31.3, None, None, 43.5, None),
-    "Video-LLaVA 7B": (43.5, 47.3, None, 38.4, 49.8, 37.6),
-    "VideoChat2-HD 7B": (62.3, 47.9, None, 55.8, None, 41.2),
-    "LLaMA-VID 7B": (41.9, 33.2, 23.9, 38.5, 45.6, None),
-    "PLLaVA 7B": (46.6, None, None, 54.4, None, 39.2),
-    "VideoLLaMA2 7B": (54.6, 48.5, None, 51.7, None, None),
-    "LLaVA-NeXT-Video 7B": (53.1, None, None, 43.9, 53.7, 43.5),
-    "LongVA 7B": (None, 56.3, None, None, 56.9, None),
-    "TimeChat 7B": (None, 30.9, 22.3, 33.0, 50.6, None),
-    "ShareGPT4Video 8B": (51.2, 46.4, None, None, 61.5, 41.8),
-    "VILA-1.5 8B": (None, 56.7, None, 50.4, 58.8, None),
-    "Video-CCAM 9B": (64.6, 58.5, None, None, None, None),
-    "InternVL-1.5 26B": (None, 50.4, None, None, None, None),
-    "PLLaVA 34B": (58.1, None, 26.1, None, None, 53.5),
-    "VideoLLaMA2 8x7B": (53.9, 35.5, None, 53.3, None, None),
-    "GPT-4V": (43.7, 49.2, None, 55.6, None, 60.7),
-    "GPT-4o": (None, 64.6, 27.0, 72.2, None, 66.7),
-    "Gemini-1.5-Pro": (None, None, 33.1, 63.2, 67.1, 64.4),
-    "Kangaroo 8B": (61.1, 61.0, 39.4, 62.7, 62.5, 54.8),
+    "VideoChatGPT 7B": (32.7, 31.3, 0.93, None, None, 36.65, 43.5, None),
+    "Video-LLaVA 7B": (43.5, 47.3, 1.05, None, 38.4, 56.96, 49.8, 37.6),
+    "VideoChat2-HD 7B": (62.3, 47.9, None, None, 55.8, 61.58, None, 41.2),
+    "LLaMA-VID 7B": (41.9, 33.2, None, 23.9, 38.5, 56.87, 45.6, None),
+    "PLLaVA 7B": (46.6, None, 1.03, None, 54.4, 60.36, None, 39.2),
+    "VideoLLaMA2 7B": (54.6, 48.5, None, None, 51.7, 60.47, None, None),
+    "LLaVA-NeXT-Video 7B": (53.1, None, None, None, 43.9, 56.66, 53.7, 43.5),
+    "LongVA 7B": (None, 56.3, None, None, None, 67.36, 56.9, None),
+    "TimeChat 7B": (None, 30.9, None, 22.3, 33.0, None, 50.6, None),
+    "ShareGPT4Video 8B": (51.2, 46.4, 1.05, None, None, 53.58, 61.5, 41.8),
+    "VILA-1.5 8B": (None, 56.7, None, None, 50.4, 64.18, 58.8, None),
+    "Video-CCAM 9B": (64.6, 58.5, None, None, None, 69.0, None, None),
+    "InternVL-1.5 26B": (None, 50.4, 1.26, None, None, None, None, None),
+    "PLLaVA 34B": (58.1, None, None, 26.1, None, None, None, 53.5),
+    "VideoLLaMA2 8x7B": (53.9, 35.5, None, None, 53.3, None, None, None),
+    "GPT-4V": (43.7, 49.2, 1.53, None, 55.6, None, None, 60.7),
+    "GPT-4o": (None, 64.6, 1.63, 27.0, 72.2, 78.26, None, 66.7),
+    "Gemini-1.5-Pro": (None, None, 1.3, 33.1, 63.2, 76.39, 67.1, 64.4),
+    "Kangaroo 8B": (61.1, 61.0, 1.44, 39.4, 62.7, 69.5, 62.5, 54.8),
 }
 _MME = ("short", "medium", "long", "overall")
 # without subtitles, then with
@@ -59,6 +59,7 @@ _SEED_ROWS: dict[str, tuple[float, ...]] = {
 }
 _NOTES = {
     "longvideobench": "theirs are of the test split, whose answers are hidden; this run is of the validation split",
+    "mmbench-video": "points of 3; their judge was GPT-4 with its authors' prompt",
     "seed-bench-video": "theirs are of SEED-Bench 2, whose fourth column this data set does not have",
 }
 
@@ -70,7 +71,7 @@ class Published:
     Attributes:
         columns: "overall", or a value of the report's group `group`.
         group: Whose values the other columns are.
-        rows: A model's figures in percent, None where none was published.
+        rows: A model's figures in percent or points, None where none was published.
         note: What to bear in mind.
     """
 
@@ -82,7 +83,7 @@ class Published:
 
 def published(benchmark: str) -> Published | None:
     """Return the table of a benchmark, None where there is none."""
-    note = _NOTES.get(benchmark, "")
+    note = _NOTES.get(benchmark.removesuffix("-ranked"), "")
     name = benchmark.removesuffix("-full").removesuffix("-test")
     if name in _MAIN:
         place = _MAIN.index(name)
@@ -93,6 +94,6 @@ def published(benchmark: str) -> Published | None:
         return Published(
             columns=_MME, group="duration", rows={model: row[with_subtitles] for model, row in _MME_ROWS.items()}
         )
-    if name == "seed-bench-video":
+    if name in ("seed-bench-video", "seed-bench-video-ranked"):
         return Published(columns=_SEED, group="type", rows=_SEED_ROWS, note=note)
     return None

@@ -6,9 +6,11 @@ Imports without torch.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from kangaroo.chat.pictures import take_pictures
 from kangaroo.errors import KangarooError
@@ -25,15 +27,29 @@ _SAID = {
     Outcome.UNREAD: "could not be read and are wrong",
     Outcome.GUESSED: "could not be read: these rules pick at random, which counts as its average",
     Outcome.DROPPED: "are left out, as these rules do",
-    Outcome.UNJUDGED: "need a judge and are left out: this is by rules only",
+    Outcome.JUDGED: "were scored by the judge",
+    Outcome.UNJUDGED: "need a judge and are left out",
     Outcome.HIDDEN: "have a right answer that is not published",
 }
-Table = tuple[str, Sequence[str], list[Sequence[str]]]
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse}td,th{border:1px solid #bbb;padding:.2rem .6rem;text-align:left}"
-    "figure{margin:1.5rem 0}img{width:24%;margin-right:.5%}pre{white-space:pre-wrap;background:#f4f4f4;padding:.6rem}"
-)
+_GRID = "Share right by depth (down) and frames (across)"
+
+
+class Look(StrEnum):
+    """How the page shows a table: one below the other, with shares coloured, or small ones side by side."""
+
+    PLAIN = "plain"
+    HEAT = "heat"
+    SMALL = "small"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Words in rows."""
+
+    title: str
+    head: Sequence[str]
+    rows: list[Sequence[str]]
+    look: Look = Look.PLAIN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,34 +75,51 @@ class BenchmarkReport:
 
     def markdown(self) -> str:
         """Return the report as Markdown."""
-        lines = [f"# {self._title}", "", *self._facts()]
-        for title, head, rows in self._tables():
-            lines += ["", f"## {title}", "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-            lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
-        return "\n".join(lines) + "\n"
+        lines = [f"# {self._title}", "", *self._outcome()]
+        for table in self._tables():
+            lines += ["", f"## {table.title}", "", f"| {' | '.join(table.head)} |", "|---" * len(table.head) + "|"]
+            lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in table.rows]
+        return "\n".join([*lines, "", "## How it was measured", "", *self._manifest()]) + "\n"
 
     def html(self) -> str:
         """Return the report as one page that needs no other file."""
-        body = [f"<h1>{escape(self._title)}</h1>", *(f"<p>{_bold(line)}</p>" for line in self._facts())]
-        for title, head, rows in self._tables():
-            body.append(f"<h2>{escape(title)}</h2><table><tr>{_cells('th', head)}</tr>")
-            body += [f"<tr>{_cells('td', row)}</tr>" for row in rows]
-            body.append("</table>")
-        body.append("<h2>Examples</h2>")
-        for one in examples(self.judged):
-            images = "".join(f'<img src="{escape(url)}" alt="">' for url in self.pictures.get(one.question.id, ()))
-            options = "".join(f"\n{a}. {b}" for a, b in zip(one.question.letters, one.question.options, strict=True))
-            parsed = one.verdict.parsed if one.verdict else None
-            told = f"{_kind(one)}: answered {one.output!r}, read as {parsed}, right is {one.question.answer}"
-            body.append(f"<figure>{images}<pre>{escape(one.question.question + options)}</pre>{escape(told)}</figure>")
-        head = f'<meta charset="utf-8"><title>{escape(self._title)}</title><style>{_STYLE}</style>'
-        return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(body)}</body></html>\n'
+        import jinja2
+
+        page = jinja2.Environment(
+            loader=jinja2.PackageLoader("kangaroo", "evaluation"), autoescape=True, undefined=jinja2.StrictUndefined
+        )
+        page.filters["rich"] = _rich
+        score = self.values["score"]
+        return page.get_template("result_page.html.jinja").render(
+            title=self._title,
+            score=None if score is None else percent(score),
+            outcome=self._outcome(),
+            tables=sorted(self._tables(), key=lambda one: one.look is Look.SMALL),
+            own=self._own,
+            examples=[self._example(one) for one in examples(self.judged)],
+            manifest=self._manifest(),
+            prompt=self.values["prompt"],
+        )
+
+    def _example(self, one: Judged) -> dict[str, Any]:
+        return {
+            "kind": _kind(one),
+            "question": one.question,
+            "options": list(zip(one.question.letters, one.question.options, strict=True)),
+            "output": one.output,
+            "parsed": one.verdict.parsed if one.verdict else None,
+            "pictures": self.pictures.get(one.question.id, ()),
+        }
 
     @property
     def _title(self) -> str:
         return f"{self.values['about']['model']} on {self.values['title']}"
 
-    def _facts(self) -> list[str]:
+    @property
+    def _own(self) -> str:
+        return f"{self.values['about']['model']} (this run)"
+
+    def _outcome(self) -> list[str]:
         """Say the score, over how many questions it stands, and what became of the others."""
         values, about = self.values, self.values["about"]
         whole = f"{values['number']:,} of {values['questions']:,} questions about {values['films']:,} films"
@@ -95,9 +128,21 @@ class BenchmarkReport:
         else:
             low, high = map(percent, values["interval"])
             how = f"the mean over each {values['mean_over']}" if values["mean_over"] else "all questions alike"
-            head = f"**{percent(values['score'])}** (95 % over films: {low} to {high}) over {whole}, {how}."
-        shard = about["shard"]
+            points = (
+                f", {values['score'] * values['points']:.2f} of {values['points']:g} points" if values["points"] else ""
+            )
+            head = f"**{percent(values['score'])}**{points} (95 % over films: {low} to {high}) over {whole}, {how}."
         lines = [head, f"Asked by the rules {about['rules']}, scored by {values['rules']}. Greedy."]
+        if strict := values["strictly"]:
+            score = "" if strict["score"] is None else f", and the score is {percent(strict['score'])}"
+            lines.append(f"By our strict rules {strict['differ']:,} of these answers count otherwise{score}.")
+        if about["shown"] == "nothing":
+            lines.append("**The film was not shown**: this is what can be guessed.")
+        if judge := values["judge"]:
+            unheard = f", {judge['without_reply']:,} prompts without a reply" if judge["without_reply"] else ""
+            said = f"Judge: {judge['name']} ({judge['calls']:,} calls now{unheard}), asked in our own words."
+            lines.append(said if judge["name"] else "**Rules only**: no judge was named (`--judge`).")
+        shard = about["shard"]
         if shard["of"] > 1:
             lines.append(f"**Only shard {shard['number']} of {shard['of']}**: kangaroo evaluate merge joins them.")
         lines += [
@@ -109,10 +154,24 @@ class BenchmarkReport:
                 lines.append(f"**{failed['number']:,} questions {said}**, the first: {failed['first'][0]['why']}")
         if values["cut_off"]:
             lines.append(f"{values['cut_off']:,} answers were cut off at their longest.")
-        lines.append(f"Frames: {json.dumps(about['sampler'])}. Questions: `{about['questions'][:12]}`.")
-        if asking := values["asking"]:
-            pace = f"{asking['seconds']:.0f} s, {asking['batch']} at once"
-            lines += [f"{asking['asked']:,} questions asked in {pace}.", machine_line(asking["machine"])]
+        return lines
+
+    def _manifest(self) -> list[str]:
+        """Say what else a figure depends on."""
+        values, about = self.values, self.values["about"]
+        fewest, most = values["frames"]
+        seen = f" {fewest} to {most} frames were seen." if most else ""
+        lines = [f"Frames: `{json.dumps(about['sampler'])}`.{seen} Questions: `{about['questions'][:12]}`."]
+        if sessions := values["sessions"]:
+            last = sessions[-1]
+            number, seconds = (sum(one[name] for one in sessions) for name in ("asked", "seconds"))
+            weights = f" Weights: `{last['weights'][:12]}`." if last["weights"] else ""
+            picture = f" Pictures of {last['picture_px']} px." if last["picture_px"] else ""
+            lines += [
+                f"{number:,} questions asked in {seconds:,.0f} s, {last['batch']} at once.{picture}{weights}",
+                f"Answers are read by version {values['reading']} of our parsers.",
+                machine_line(last["machine"]),
+            ]
         return lines
 
     def _tables(self) -> list[Table]:
@@ -123,32 +182,41 @@ class BenchmarkReport:
                 (value, f"{one['number']:,}", percent(one["score"]), " to ".join(map(percent, one["interval"])))
                 for value, one in own.items()
             ]
-            tables.append((name.replace("_", " "), (name.replace("_", " "), "n", "right", "95 %"), rows))
+            title = name.replace("_", " ")
+            tables.append(Table(title=f"By {title}", head=(title, "n", "right", "95 %"), rows=rows, look=Look.SMALL))
+        if grid := self.values["grid"]:
+            across = list(dict.fromkeys(column for row in grid.values() for column in row))
+            cells: list[Sequence[str]] = [
+                (down, *(percent(row[one]) if one in row else "-" for one in across)) for down, row in grid.items()
+            ]
+            tables.append(Table(title=_GRID, head=("", *across), rows=cells, look=Look.HEAT))
         if self.values["right"]:
             given, right = self.values["given"], self.values["right"]
             counts: list[Sequence[str]] = [
                 (key, str(given.get(key, 0)), str(right.get(key, 0))) for key in sorted({*given, *right})
             ]
-            tables.append(("Answers", ("answer", "given", "right"), counts))
+            tables.append(Table(title="Answers", head=("answer", "given", "right"), rows=counts, look=Look.SMALL))
         first = [one for blame in self.values["failures"].values() for one in blame["first"]]
         if first:
             rows = [(one["id"], one["film"], one["why"]) for one in first]
-            tables.append(("Questions without an answer", ("question", "film", "why"), rows))
-        return [*tables, *self._published()]
+            tables.append(Table(title="Questions without an answer", head=("question", "film", "why"), rows=rows))
+        return [*self._published(), *tables]
 
     def _published(self) -> list[Table]:
         table = published(self.values["about"]["benchmark"])
         if table is None:
             return []
+        full, places = (100, 1) if self.values["points"] is None else (self.values["points"], 2)
         groups = self.values["groups"].get(table.group, {})
         shares = [self.values if column == "overall" else groups.get(column, {}) for column in table.columns]
         rows: list[Sequence[str]] = [
-            (model, *("-" if one is None else f"{one:.1f}" for one in row)) for model, row in table.rows.items()
+            (model, *("-" if one is None else f"{one:.{places}f}" for one in row)) for model, row in table.rows.items()
         ]
-        own = ("-" if one.get("score") is None else f"{100 * one['score']:.1f}" for one in shares)
-        rows.append((f"{self.values['about']['model']} (this run)", *own))
+        own = ("-" if one.get("score") is None else f"{full * one['score']:.{places}f}" for one in shares)
+        rows.append((self._own, *own))
         note = f" ({table.note})" if table.note else ""
-        return [(f"As published by others, and this run{note}", ("model", *table.columns), rows)]
+        title = f"As published by others, and this run{note}"
+        return [Table(title=title, head=("model", *table.columns), rows=rows)]
 
 
 def examples(judged: Sequence[Judged]) -> list[Judged]:
@@ -187,10 +255,10 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _cells(tag: str, texts: Sequence[str]) -> str:
-    return "".join(f"<{tag}>{escape(text)}</{tag}>" for text in texts)
-
-
-def _bold(line: str) -> str:
-    pieces = escape(line).split("**")
-    return "".join(f"<b>{piece}</b>" if place % 2 else piece for place, piece in enumerate(pieces))
+def _rich(line: str) -> Markup:
+    """Return a line's ** and ` as markup, all else escaped."""
+    text = str(escape(line))
+    for mark, tag in (("**", "b"), ("`", "code")):
+        pieces = text.split(mark)
+        text = "".join(f"<{tag}>{piece}</{tag}>" if place % 2 else piece for place, piece in enumerate(pieces))
+    return Markup(text)

@@ -6,20 +6,25 @@ its server did not manage counts as wrong. Imports without torch.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kangaroo.evaluation.asking import Blame
-from kangaroo.evaluation.benchmark import Benchmark, Outcome, Question, Rules, Verdict
+from kangaroo.evaluation.benchmark import Appeals, Benchmark, Outcome, Question, Rules, Verdict
+from kangaroo.evaluation.referee import Referee
 from kangaroo.evaluation.runner import Line
 from kangaroo.evaluation.score import cluster_bootstrap, share, wilson
 
 _LISTED = 20
+READING = 1  # raised when `parse.py` or a benchmark's judge reads an answer differently
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A question with what was answered; no verdict where it was not, with the reason."""
+    """A question with what was answered; no verdict where it was not, with the reason.
+
+    `counts` says that an answer would have had a score: it has none where labels are hidden or a judge is missing.
+    """
 
     question: Question
     output: str = ""
@@ -27,20 +32,45 @@ class Judged:
     failure: str = ""
     blame: Blame | None = None
     is_cut_off: bool = False
+    num_frames: int = 0
+    counts: bool = True
 
     @property
     def score(self) -> float | None:
         """What it is worth, None where it is not part of the score."""
         if self.verdict is not None:
             return self.verdict.score
-        return 0.0 if self.blame is Blame.MODEL and self.question.answer is not None else None
+        return 0.0 if self.blame is Blame.MODEL and self.counts else None
 
 
 def judge_all(
-    benchmark: Benchmark, questions: Iterable[Question], lines: Mapping[str, Line], rules: Rules
+    benchmark: Benchmark,
+    questions: Iterable[Question],
+    lines: Mapping[str, Line],
+    rules: Rules,
+    referee: Referee | None = None,
 ) -> list[Judged]:
-    """Judge every question that was reached, whatever rules it was asked under; no model is called."""
-    return [judge_line(benchmark, one, lines.get(one.id), rules) for one in questions if one.fault or one.id in lines]
+    """Judge every question that was reached, whatever rules it was asked under; the model that answered is not called.
+
+    What only a judge can tell, `referee` is asked.
+    """
+    judged = [judge_line(benchmark, one, lines.get(one.id), rules) for one in questions if one.fault or one.id in lines]
+    if benchmark.appeals is None or referee is None:
+        return judged
+    return _appealed(benchmark.appeals, judged, rules, referee)
+
+
+def _appealed(appeals: Appeals, judged: Sequence[Judged], rules: Rules, referee: Referee) -> list[Judged]:
+    prompts = [
+        None if one.verdict is None else appeals.ask(one.question, one.output, one.verdict, rules) for one in judged
+    ]
+    replies = referee.hear([prompt for prompt in prompts if prompt is not None])
+    heard = []
+    for one, prompt in zip(judged, prompts, strict=True):
+        score = None if prompt is None or prompt not in replies else appeals.read(one.question, replies[prompt])
+        verdict = one.verdict if score is None else Verdict(outcome=Outcome.JUDGED, score=score)
+        heard.append(replace(one, verdict=verdict, counts=one.counts or referee.name is not None))
+    return heard
 
 
 def judge_line(benchmark: Benchmark, question: Question, line: Line | None, rules: Rules) -> Judged:
@@ -48,12 +78,19 @@ def judge_line(benchmark: Benchmark, question: Question, line: Line | None, rule
     if line is None:
         return Judged(question=question, failure=question.fault, blame=Blame.DATA)
     if line["failure"] is not None:
-        return Judged(question=question, failure=str(line["failure"]), blame=Blame(line["blame"]))
+        silent = benchmark.judge(question, "?", rules).outcome
+        return Judged(
+            question=question,
+            failure=str(line["failure"]),
+            blame=Blame(line["blame"]),
+            counts=silent not in (Outcome.HIDDEN, Outcome.UNJUDGED),
+        )
     return Judged(
         question=question,
         output=line["output"],
         verdict=benchmark.judge(question, line["output"], rules),
         is_cut_off=line["finish_reason"] == "length",
+        num_frames=line["num_frames"],
     )
 
 
@@ -63,15 +100,21 @@ def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules) -> dic
     verdicts = [one.verdict for one in judged if one.verdict is not None]
     mean_over = benchmark.mean_over.get(rules)
     groups = _groups(scored)
+    strict = None if rules is Rules.STRICT else _read_strictly(benchmark, judged)
+    seen = [one.num_frames for one in judged if one.num_frames]
     failures = {blame: [one for one in judged if one.blame is blame] for blame in Blame}
     return {
         "rules": rules,
+        "reading": READING,
         "questions": len(judged),
         "number": len(scored),
         "films": len({one.question.film for one in scored}),
         **_overall(scored, groups, mean_over),
         "mean_over": mean_over,
+        "strictly": strict,
+        "points": benchmark.points,
         "outcomes": {str(outcome): sum(one.outcome is outcome for one in verdicts) for outcome in Outcome},
+        "frames": (min(seen, default=0), max(seen, default=0)),
         "cut_off": sum(one.is_cut_off for one in judged),
         "failures": {
             str(blame): {
@@ -83,11 +126,23 @@ def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules) -> dic
             for blame, own in failures.items()
         },
         "given": _counted(one.parsed for one in verdicts if one.outcome in (Outcome.READ, Outcome.HIDDEN)),
-        "right": _counted(
-            one.question.answer for one in judged if one.verdict and one.verdict.outcome is not Outcome.UNJUDGED
-        ),
+        "right": _counted(one.question.answer for one in judged if one.verdict and one.question.options),
         "groups": groups,
+        "grid": None if benchmark.grid is None else _grid(scored, *benchmark.grid),
     }
+
+
+def _read_strictly(benchmark: Benchmark, judged: Sequence[Judged]) -> dict[str, Any]:
+    """Return the score by our own rules, and how many of the same answers they score otherwise."""
+    own = [
+        one
+        if one.verdict is None or one.verdict.outcome is Outcome.JUDGED
+        else replace(one, verdict=benchmark.judge(one.question, one.output, Rules.STRICT))
+        for one in judged
+    ]
+    scored = [one for one in own if one.score is not None]
+    differ = sum(one.score != other.score for one, other in zip(judged, own, strict=True))
+    return {"differ": differ, **_overall(scored, _groups(scored), benchmark.mean_over.get(Rules.STRICT))}
 
 
 def _overall(scored: Sequence[Judged], groups: Mapping[str, Any], mean_over: str | None) -> dict[str, Any]:
@@ -116,10 +171,27 @@ def _groups(scored: Iterable[Judged]) -> dict[str, dict[str, Any]]:
     return {
         name: {
             value: share([one.score or 0.0 for one in own], [one.question.film for one in own])
-            for value, own in sorted(values.items())
+            for value, own in sorted(values.items(), key=lambda item: _in_order(item[0]))
         }
         for name, values in found.items()
     }
+
+
+def _grid(scored: Iterable[Judged], down: str, across: str) -> dict[str, dict[str, float]]:
+    """Return the mean score for each pair of values of two groups."""
+    cells: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for one in scored:
+        groups = dict(one.question.groups)
+        cells[groups[down], groups[across]].append(one.score or 0.0)
+    grid: dict[str, dict[str, float]] = defaultdict(dict)
+    for (row, column), own in sorted(cells.items(), key=lambda item: [*map(_in_order, item[0])]):
+        grid[row][column] = sum(own) / len(own)
+    return dict(grid)
+
+
+def _in_order(value: str) -> tuple[float, str]:
+    """Return the key by which values are sorted: numbers as numbers."""
+    return (float(value), "") if value.replace(".", "", 1).isdecimal() else (float("inf"), value)
 
 
 def _counted(values: Iterable[str | None]) -> dict[str, int]:

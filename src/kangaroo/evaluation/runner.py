@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 ANSWERS, ABOUT = "answers.jsonl", "run.json"
 Line = dict[str, Any]
 Progress = Callable[[int, int], None]
-_FORMAT = "kangaroo-evaluation-4"
+FORMAT = "kangaroo-evaluation-4"
 _PROBE = ("A", "The red circle enters from the left.", "蓝色方形向左移动。")
 
 
@@ -73,7 +73,7 @@ def examine(
     """
     sampler = sampler_of(answerer)
     about = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "model": answerer.name,
         "likelihoods": _likelihoods(answerer),
         "sampler": None if sampler is None else sampler.to_dict(),
@@ -95,7 +95,7 @@ def examine(
         if pace.batch > 1
         else one_by_one(answerer, left, on_failure)
     )
-    _mend(out / ANSWERS)
+    mend(out / ANSWERS)
     with (out / ANSWERS).open("a", encoding="utf-8") as file:
         for reply in replies:
             line = keep(reply)
@@ -130,7 +130,7 @@ def read_answers(path: Path) -> list[Line]:
     return list(kept.values())
 
 
-def _mend(path: Path) -> None:
+def mend(path: Path) -> None:
     """Take a last line that was cut off out of the file, so that the next does not go on with it."""
     if path.exists():
         data = path.read_bytes()
@@ -156,7 +156,7 @@ def read_about(folder: Path) -> dict[str, Any]:
 def _likelihoods(answerer: Answerer) -> list[float] | None:
     """Return how likely the model finds a few answers: two models of one name are told apart by them."""
     try:
-        return [round(nats, 4) for nats in answerer.score(Conversation().ask("What happens?"), _PROBE)]
+        return [round(one.nats, 4) for one in answerer.score(Conversation().ask("What happens?"), _PROBE)]
     except OptionError:
         return None  # an endpoint that cannot score: its name must do
 

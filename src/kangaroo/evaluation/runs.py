@@ -1,7 +1,7 @@
 """Runs of benchmarks as folders: report on one, score it again under other rules, join shards, compare two.
 
-A folder holds `run.json` (what was asked and who answered), `questions.jsonl`, `answers.jsonl` (as they came) and the
-reports. Nothing here needs a model or the data set. Imports without torch.
+A folder holds `run.json` (what was asked and who answered), `questions.jsonl`, `answers.jsonl` (as they came),
+`sessions.jsonl` (how fast, where) and the reports. Nothing here needs a model or the data set. Imports without torch.
 """
 
 import json
@@ -10,14 +10,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kangaroo.chat.answerer import Answerer
 from kangaroo.errors import OptionError
 from kangaroo.evaluation.benchmark import Benchmark, Question, Rules
+from kangaroo.evaluation.referee import JUDGEMENTS, Referee
 from kangaroo.evaluation.result_report import BenchmarkReport
 from kangaroo.evaluation.results import Judged, figures, judge_all
-from kangaroo.evaluation.runner import ABOUT, ANSWERS, Line, read_about, read_answers
+from kangaroo.evaluation.runner import ABOUT, ANSWERS, FORMAT, Line, read_about, read_answers
 from kangaroo.evaluation.score import cluster_bootstrap
 
-QUESTIONS = "questions.jsonl"
+QUESTIONS, SESSIONS = "questions.jsonl", "sessions.jsonl"
 
 
 def report_on(
@@ -27,20 +29,18 @@ def report_on(
     judged: Sequence[Judged],
     rules: Rules,
     *,
-    asking: dict[str, Any] | None = None,
+    referee: Referee,
     pictures: dict[str, list[str]] | None = None,
 ) -> BenchmarkReport:
-    """Write the report of judged questions, and what is submitted where labels are hidden, into a run's folder.
-
-    `asking` says how fast the questions were asked and on which machine, where they were just asked.
-    """
+    """Write the report of judged questions, and what is submitted where labels are hidden, into a run's folder."""
     shown = next((one.question for one in judged if not one.question.fault), None)
     report = BenchmarkReport(
         values={
             "about": about,
             "title": benchmark.title,
             "source": benchmark.source,
-            "asking": asking,
+            "sessions": _lines(out / SESSIONS),
+            "judge": None if benchmark.appeals is None else referee.told(),
             "prompt": None if shown is None else asdict(benchmark.prompt(shown, "", Rules(about["rules"]))),
             **figures(benchmark, judged, rules),
         },
@@ -59,6 +59,8 @@ def _kept(
     benchmarks: dict[str, Benchmark], folder: Path
 ) -> tuple[dict[str, Any], Benchmark, list[Question], dict[str, Line]]:
     about = read_about(folder)
+    if about.get("format") != FORMAT:
+        raise OptionError(f"{folder} is of another version ({about.get('format')}, not {FORMAT}); run it again")
     benchmark = benchmarks.get(str(about.get("benchmark")))
     if benchmark is None:
         raise OptionError(f"{folder} holds no run of a benchmark; known: {', '.join(benchmarks)}")
@@ -80,14 +82,22 @@ def _placed(folder: Path) -> list[tuple[int, str]]:
         raise OptionError(f"{folder / QUESTIONS} is missing or damaged; run the benchmark again") from None
 
 
-def rescore(benchmarks: dict[str, Benchmark], folder: Path, rules: Rules) -> BenchmarkReport:
-    """Score a run's answers under other rules and write a report beside that of the run; no model is called.
+def rescore(
+    benchmarks: dict[str, Benchmark], folder: Path, rules: Rules, judge: Answerer | None = None
+) -> BenchmarkReport:
+    """Score a run's answers under other rules, or with a judge, and write a report beside that of the run.
+
+    The model that answered is not called, nor a judge that is not named.
 
     Raises:
-        OptionError: The folder holds no run of a benchmark.
+        OptionError: The folder holds no run of a benchmark, or there is nothing to judge.
     """
     about, benchmark, questions, lines = _kept(benchmarks, folder)
-    return report_on(benchmark, folder, about, judge_all(benchmark, questions, lines, rules), rules)
+    if judge is not None and benchmark.appeals is None:
+        raise OptionError(f"{benchmark.name} is scored by rules alone; leave the judge out")
+    referee = Referee(folder, judge)
+    judged = judge_all(benchmark, questions, lines, rules, referee)
+    return report_on(benchmark, folder, about, judged, rules, referee=referee)
 
 
 def merge(benchmarks: dict[str, Benchmark], folders: Sequence[Path], out: Path) -> BenchmarkReport:
@@ -99,7 +109,7 @@ def merge(benchmarks: dict[str, Benchmark], folders: Sequence[Path], out: Path) 
     kept = [_kept(benchmarks, folder) for folder in folders]
     about = kept[0][0]
     for folder, (other, *_) in zip(folders, kept, strict=True):
-        for name in ("benchmark", "model", "rules", "sampler", "questions"):
+        for name in ("benchmark", "model", "rules", "sampler", "shown", "questions"):
             if other.get(name) != about.get(name):
                 raise OptionError(f"{folder} and {folders[0]} are of two runs: they differ in {name}")
     of = about["shard"]["of"]
@@ -113,6 +123,11 @@ def merge(benchmarks: dict[str, Benchmark], folders: Sequence[Path], out: Path) 
     places = {place: text for folder in folders for place, text in _placed(folder)}
     _write_lines(out / QUESTIONS, (places[place] for place in sorted(places)))
     _write_lines(out / ANSWERS, (json.dumps(line, ensure_ascii=False) for *_, own in kept for line in own.values()))
+    for session in (one for folder in folders for one in _lines(folder / SESSIONS)):
+        write_session(out, session)
+    heard = [line for folder in folders for line in read_answers(folder / JUDGEMENTS)]
+    if heard:
+        _write_lines(out / JUDGEMENTS, (json.dumps(line, ensure_ascii=False) for line in heard))
     (out / ABOUT).write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return rescore(benchmarks, out, Rules(about["rules"]))
 
@@ -127,7 +142,7 @@ def compare(benchmarks: dict[str, Benchmark], first: Path, second: Path, rules: 
     abouts = []
     for folder in (first, second):
         about, benchmark, questions, lines = _kept(benchmarks, folder)
-        judged = judge_all(benchmark, questions, lines, rules)
+        judged = judge_all(benchmark, questions, lines, rules, Referee(folder))
         scores.append({one.question.id: one for one in judged if one.score is not None})
         abouts.append(about)
     if abouts[0]["benchmark"] != abouts[1]["benchmark"]:
@@ -142,7 +157,7 @@ def compare(benchmarks: dict[str, Benchmark], first: Path, second: Path, rules: 
     return {
         "benchmark": abouts[0]["benchmark"],
         "rules": rules,
-        "models": [about["model"] for about in abouts],
+        "models": [about["model"] + (" without the film" if about["shown"] == "nothing" else "") for about in abouts],
         "number": len(both),
         "only_in_one": len(scores[0].keys() ^ scores[1].keys()),
         "scores": [sum(pair[side] for pair in pairs) / len(pairs) for side in (0, 1)],
@@ -160,6 +175,18 @@ def write_questions(out: Path, every: Sequence[Question], own: Sequence[Question
         out / QUESTIONS,
         (json.dumps({"place": places[one.id], **asdict(one)}, ensure_ascii=False) for one in own),
     )
+
+
+def write_session(out: Path, session: dict[str, Any]) -> None:
+    """Add to a run how fast questions were asked this time, by which weights, on which machine."""
+    _write_lines(out / SESSIONS, (json.dumps(one, ensure_ascii=False) for one in [*_lines(out / SESSIONS), session]))
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    except ValueError:
+        raise OptionError(f"{path} is damaged; delete it: only times and machines are lost") from None
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:

@@ -1,6 +1,6 @@
 """MLVU: seven tasks with options about films of minutes to hours; M-Avg is the mean of the tasks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kangaroo.evaluation.benchmark import Benchmark, Prompt, Question, Row, Rules, Verdict, words
 from kangaroo.evaluation.choices import LETTER_TOKENS, choice, letter_of, options_text, own_prompt, verdict
@@ -14,8 +14,9 @@ _SYSTEM = (
 )
 
 
-def _records(data: Dataset) -> Iterator[Row]:
-    for task in _TASKS:
+def records(data: Dataset, tasks: Iterable[str] = _TASKS) -> Iterator[Row]:
+    """Yield the records of some tasks, each with its place."""
+    for task in tasks:
         for place, row in enumerate(data.rows(f"json/{task}.json", f"MLVU/json/{task}.json")):
             yield {"task": task, "place": place, "row": row}
 
@@ -60,7 +61,7 @@ MLVU = Benchmark(
     name="mlvu",
     title="MLVU, questions with options (M-Avg)",
     source="https://huggingface.co/datasets/MLVU/MVLU",
-    records=_records,
+    records=records,
     question=_question,
     prompt=_prompt,
     judge=_judge,

@@ -1,6 +1,6 @@
 """MVBench: 20 tasks of 200 questions with two to five options about short clips; the score is the mean of the tasks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kangaroo.evaluation.benchmark import Benchmark, Outcome, Prompt, Question, Row, Rules, Verdict, words
@@ -86,6 +86,16 @@ def _judge(question: Question, output: str, rules: Rules) -> Verdict:
     return _choice(question, output, rules)
 
 
+def _submission(read: Iterable[tuple[Question, str | None]]) -> dict[str, float]:
+    """Return what the authors' leaderboard takes: each task's percentage, and that of all questions."""
+    right: dict[str, list[bool]] = {}
+    for question, letter in read:
+        if not question.fault:
+            right.setdefault(question.groups[0][1].replace("_", " ").title(), []).append(letter == question.answer)
+    right["Avg"] = [one for own in right.values() for one in own]
+    return {task: 100 * sum(own) / len(own) for task, own in right.items() if own}
+
+
 MVBENCH = Benchmark(
     name="mvbench",
     title="MVBench",
@@ -94,6 +104,7 @@ MVBENCH = Benchmark(
     question=_question,
     prompt=_prompt,
     judge=_judge,
+    submission=_submission,
     # lmms-eval prints 20 scores and no mean; it is taken by hand
     mean_over={Rules.STRICT: "task", Rules.LMMS_EVAL: "task"},
 )

@@ -1,10 +1,14 @@
-"""SEED-Bench, its three video types: actions recognised, actions foreseen, steps put in order."""
+"""SEED-Bench, its three video types: actions recognised, actions foreseen, steps put in order.
+
+`seed-bench-video-ranked` is its authors' way: nothing is said, the option that the model finds likeliest counts.
+"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 
-from kangaroo.evaluation.benchmark import Benchmark, Prompt, Question, Row, Rules, words
-from kangaroo.evaluation.choices import DIRECTLY, LETTER_TOKENS, choice, options_text, own_prompt
+from kangaroo.evaluation.benchmark import Benchmark, Prompt, Question, Row, Rules, Verdict, Way, words
+from kangaroo.evaluation.choices import DIRECTLY, LETTER_TOKENS, choice, letter_of, options_text, own_prompt, verdict
 from kangaroo.evaluation.dataset import Dataset
 from kangaroo.evaluation.harnesses import first_character
 
@@ -48,4 +52,19 @@ SEED_BENCH = Benchmark(
     question=_question,
     prompt=_prompt,
     judge=choice(lambda output, question: first_character(output, question.letters)),
+)
+
+
+def _ranked(question: Question, output: str, _: Rules) -> Verdict:
+    letter = letter_of(output, question.options)
+    return verdict(question, letter if letter in tuple(question.letters) else None)
+
+
+SEED_BENCH_RANKED = replace(
+    SEED_BENCH,
+    name="seed-bench-video-ranked",
+    title="SEED-Bench, video, options ranked by likelihood",
+    prompt=lambda question, _spoken, _rules: Prompt(text=question.question),
+    judge=_ranked,
+    way=Way.RANK,
 )

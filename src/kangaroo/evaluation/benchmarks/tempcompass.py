@@ -1,9 +1,12 @@
-"""TempCompass: what only time tells (speed, direction, order ...), asked in four ways about 410 short films."""
+"""TempCompass: what only time tells (speed, direction, order ...), asked in four ways about 410 short films.
+
+Captions need a judge: it is shown the caption alone and asked a question about the film.
+"""
 
 import re
 from collections.abc import Iterator
 
-from kangaroo.evaluation.benchmark import Benchmark, Outcome, Prompt, Question, Row, Rules, Verdict, words
+from kangaroo.evaluation.benchmark import Appeals, Benchmark, Outcome, Prompt, Question, Row, Rules, Verdict, words
 from kangaroo.evaluation.choices import LETTER_TOKENS, OWN_TOKENS, options_text, split_options, verdict
 from kangaroo.evaluation.dataset import Dataset
 from kangaroo.evaluation.parse import parse_letter, parse_yes_no
@@ -31,9 +34,13 @@ def _question(row: Row) -> Question:
         answer = chr(ord("A") + options.index(said)) if said in options else answer
     if task in (CHOICE, MATCHING) and not options:
         raise ValueError(f"no options in {text!r:.60}")
+    rubric = ""
+    if task == CAPTIONING:
+        rubric, answer = words(row["mc_question"]), words(row["mc_answer"])[:1]
     return Question(
         id=row["id"],
         film=f"videos/{row['video_id']}",
+        rubric=rubric,
         question=text,
         options=options,
         answer=answer,
@@ -51,7 +58,7 @@ def _prompt(question: Question, _: str, rules: Rules) -> Prompt:
 
 
 def _judge(question: Question, output: str, rules: Rules) -> Verdict:
-    """Judge by rules alone; a caption cannot be."""
+    """Judge by rules; a caption cannot be."""
     strict = rules is Rules.STRICT
     match question.task:
         case "captioning":
@@ -92,6 +99,32 @@ def _named(question: Question, output: str) -> str | None:
     return said
 
 
+def _appeal(question: Question, output: str, found: Verdict, rules: Rules) -> Prompt | None:
+    """Ask about every caption; about other answers only where lmms-eval does, which could not read them."""
+    if question.task == CAPTIONING:
+        return Prompt(
+            system="You know a film from its description alone. Reply with one letter and nothing else.",
+            text=f"The description:\n{output}\n\n{question.rubric}\n\nWhich option does the description support?",
+        )
+    if rules is Rules.LMMS_EVAL and found.outcome is Outcome.UNREAD:
+        right = question.answer or ""
+        if question.options:
+            right = f"{right}. {question.options[question.letters.index(right)]}"
+        return Prompt(
+            system="You mark answers. Reply with the word Correct or Incorrect and nothing else.",
+            text=f"{question.question}\n\nThe right answer: {right}\nThe answer to mark: {output}",
+        )
+    return None
+
+
+def _ruling(question: Question, reply: str) -> float | None:
+    if question.task == CAPTIONING:
+        letter = parse_letter(reply, split_options(question.rubric)[1])
+        return None if letter is None else float(letter == question.answer)
+    said = reply.strip().lower()
+    return 1.0 if said.startswith("correct") else 0.0 if said.startswith("incorrect") else None
+
+
 TEMPCOMPASS = Benchmark(
     name="tempcompass",
     title="TempCompass",
@@ -100,5 +133,6 @@ TEMPCOMPASS = Benchmark(
     question=_question,
     prompt=_prompt,
     judge=_judge,
+    appeals=Appeals(ask=_appeal, read=_ruling),
     mean_over=dict.fromkeys(Rules, "task"),
 )
