@@ -17,7 +17,7 @@ from kangaroo.evaluation.needle import PARTS as NEEDLE_PARTS
 from kangaroo.evaluation.needle import cells
 from kangaroo.evaluation.needle_report import draw_grid, score_needles
 from kangaroo.evaluation.playground import Part
-from kangaroo.evaluation.report import frames_group, percent
+from kangaroo.evaluation.report import TITLES, frames_group, percent
 from kangaroo.evaluation.runner import ABOUT, ANSWERS, read_about, read_answers
 from kangaroo.evaluation.score import share
 from kangaroo.playground.questions import CHOICE_FAMILIES
@@ -88,12 +88,18 @@ def page(run: Path, needle: Path | None) -> str:
     ]
     if needle is not None:
         per_cell, lines = read_about(needle)["per_cell"], read_answers(needle / ANSWERS)
+        found = [(part, score_needles(part, lines, per_cell)) for part in NEEDLE_PARTS]
+        said = "; ".join(
+            f"{TITLES[part].partition(',')[0].lower()} **{percent(own['score'])}** of {own['number']} "
+            f"({percent(own['interval_over_films'][0])} to {percent(own['interval_over_films'][1])})"
+            for part, own in found
+        )
         written += [
             "",
             "## A needle in a film",
             "",
             f"One odd scene shown for two sampling intervals; {len({line['film'] for line in lines})} of "
-            f"{len(cells(per_cell))} films were asked, four questions each way.",
+            f"{len(cells(per_cell))} films were asked, four questions each way: {said}.",
             "",
             "![Share of needles found, by frames and depth](pictures/needle.png)",
         ]
