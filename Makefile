@@ -10,7 +10,7 @@ SECOND ?= 红色六边形变成了什么颜色？
 VLLM := .venv-vllm/bin
 HARNESS := .venv-harness/bin
 
-.PHONY: help install check format test test-gpu test-harness test-long test-ray test-vllm coverage demo bench bench-curation surface clean
+.PHONY: help install check format test test-gpu test-harness test-long test-ray test-vllm coverage demo bench bench-curation gallery results surface clean
 
 help:
 	@echo "make install    make .venv with the package and pinned versions; the other targets do it when needed"
@@ -22,10 +22,12 @@ help:
 	@echo "make test-long  those that take minutes or fetch other people's packages to compare with"
 	@echo "make test-ray   those that curate on a real Ray cluster of this machine: installs Ray, minutes"
 	@echo "make test-vllm  those that ask a real vLLM, in an environment of its own: gigabytes, minutes"
-	@echo "make test-harness  whether lmms-eval's rules are read as lmms-eval does, in an environment of its own"
+	@echo "make test-harness  lmms-eval's rules and our plug-in for it, in an environment of its own: gigabytes, minutes"
 	@echo "make coverage   the tests again, with a report in htmlcov/"
 	@echo "make bench      how fast joey answers on this machine"
 	@echo "make bench-curation  what measuring clips costs beside decoding them"
+	@echo "make gallery    talk to joey about a dozen films and write docs/gallery.md: minutes"
+	@echo "make results    joey's table on the playground and its needle map, docs/results.md: half an hour on two cores"
 	@echo "make surface    write down the public names and options that tests/rules hold us to"
 	@echo "make clean      remove the environments and what builds and tests left behind"
 
@@ -80,12 +82,13 @@ test-vllm: .venv-vllm/installed
 	@touch $@
 
 test-harness: .venv-harness/installed
-	PYTHONPATH=src $(HARNESS)/pytest tests/harness --noconftest --override-ini addopts=-q $(ARGS)
+	OMP_NUM_THREADS=1 $(HARNESS)/pytest tests/harness --noconftest --override-ini addopts=-q $(ARGS)
 
-# its functions alone are asked: what else it needs is gigabytes
-.venv-harness/installed: Makefile
+# lmms-eval with what its core imports; all that it names is gigabytes, torchvision among them
+.venv-harness/installed: Makefile pyproject.toml
 	test -x $(HARNESS)/pip || $(PYTHON) -m venv --clear .venv-harness
-	$(HARNESS)/pip install --quiet --disable-pip-version-check numpy jaxtyping pytest pytest-timeout av
+	$(HARNESS)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . \
+		accelerate datasets evaluate jsonlines loguru pillow pytablewriter pytest pytest-timeout pytz sacrebleu tenacity
 	$(HARNESS)/pip install --quiet --disable-pip-version-check --no-deps lmms-eval==0.7.3
 	@touch $@
 
@@ -101,6 +104,17 @@ bench: install
 
 bench-curation: install
 	$(BIN)/python benchmarks/curation_speed.py $(ARGS)
+
+gallery: install
+	$(BIN)/python benchmarks/gallery.py $(ARGS)
+
+# half an hour; fewer for a first look
+QUESTIONS ?= 2000
+PER_CELL ?= 5
+results: install
+	$(BIN)/kangaroo evaluate playground --out out/results/playground --questions $(QUESTIONS) --parts lettered,no_film --draw seen
+	$(BIN)/kangaroo evaluate needle --out out/results/needle --per-cell $(PER_CELL)
+	$(BIN)/python benchmarks/playground_table.py out/results/playground out/results/needle
 
 surface: install
 	$(BIN)/python tests/rules/surface.py

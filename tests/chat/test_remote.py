@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,7 +12,7 @@ from taught import ANSWERS, BLUE, FIRST, RED, SECOND, colour_pixels, film
 from kangaroo.chat.answerer import FinishReason, Sampling
 from kangaroo.chat.remote import RemoteAnswerer
 from kangaroo.cli import run
-from kangaroo.dialogue.conversation import Conversation
+from kangaroo.dialogue.conversation import Conversation, Video
 from kangaroo.errors import EndpointError, OptionError
 from kangaroo.video.decode import read_frames
 from kangaroo.video.sampler import FrameSampler
@@ -203,3 +204,17 @@ def test_the_command_line_asks_an_endpoint(endpoint, films, capsys):
     assert run([*arguments, "--model", "other", "--json"]) == 2
     error = json.loads(capsys.readouterr().out)["error"]
     assert error == f"{endpoint}/v1 does not know the model 'other'; check --model (no model is called other)"
+
+
+def test_a_film_that_was_prepared_is_not_read_again(scripted, tmp_path):
+    path = tmp_path / "film.mp4"
+    write_video(path, colour_pixels(RED), fps=2.0)
+    answer = chunk(delta={"content": "well"}) + chunk(delta={}, finish_reason="stop") + b"data: [DONE]\n\n"
+    remote = RemoteAnswerer(scripted(answer))
+    asked = Conversation().ask(FIRST, Video(VideoSource(path)))
+    remote.prepare(asked)
+    state = path.stat()
+    path.write_bytes(bytes(state.st_size))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))  # nobody can tell that its pictures are gone
+    assert remote.answer(asked).read().text == "well"
+    assert len(scripted.requests) == 1

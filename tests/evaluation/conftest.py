@@ -31,6 +31,20 @@ def tiny_answerer(one_thread, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def quick_answerer(one_thread, tiny_processor):
+    """The same with the tokenizer of a few hundred ids, which is soon made."""
+    import torch
+
+    from kangaroo.chat.local import LocalAnswerer
+    from kangaroo.model.modeling import KangarooForConditionalGeneration
+    from kangaroo.model.presets import tiny
+
+    torch.manual_seed(0)
+    model = KangarooForConditionalGeneration(tiny(vocab_size=len(tiny_processor.tokenizer)))
+    return LocalAnswerer(model.eval(), tiny_processor, name="tiny")
+
+
+@pytest.fixture(scope="session")
 def short_film(tmp_path_factory):
     from kangaroo.playground.draw import write_film
     from kangaroo.playground.script import make_film

@@ -184,3 +184,9 @@ def test_a_header_that_claims_a_giant_picture_is_refused():
     bomb = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
     with pytest.raises(VideoError, match="decoded"):
         read_frames(VideoSource(bomb), ALL, size_px=8)
+
+
+def test_a_folder_that_holds_a_link_to_nothing_is_told(tmp_path):
+    (tmp_path / "1.png").symlink_to("nowhere")
+    with pytest.raises(VideoError, match="cannot be looked at"):
+        VideoSource(tmp_path).fingerprint()

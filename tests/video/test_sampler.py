@@ -137,3 +137,10 @@ def test_options_of_a_person_replace_what_they_contradict():
     assert base.with_options() == base
     with pytest.raises(OptionError, match="give one"):
         base.with_options(fps=1.0, num_frames=4)
+
+
+def test_numbers_beyond_any_film_cost_neither_memory_nor_a_crash():
+    for name in ("num_frames", "min_frames"):
+        with pytest.raises(OptionError, match=f"{name} is 1000000000; give 1048576 or fewer"):
+            FrameSampler(**{name: 10**9, "max_frames": 10**9})
+    assert len(FrameSampler(fps=1e308, max_frames=64).wanted_times(24.0)) == 64

@@ -147,3 +147,16 @@ class Answerer(Protocol):
             OptionError: This provider cannot score.
         """
         ...
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """An answerer that can be told of a question before its turn."""
+
+    def prepare(self, conversation: Conversation, sampling: Sampling = Sampling()) -> None:
+        """Read the films now, so that an answer about them finds them read. Safe to call from several threads.
+
+        Raises:
+            KangarooError: As `Answerer.answer` would.
+        """
+        ...

@@ -114,6 +114,15 @@ class LocalAnswerer(OpensSessions):
                     answer.close()
                 raise
 
+    def prepare(self, conversation: Conversation, sampling: Sampling = Sampling()) -> None:
+        """Read the films now, so that an answer about them finds them read.
+
+        Raises:
+            KangarooError: As `answer`.
+        """
+        _, look, stopwatch = self._begin(conversation, sampling)
+        self._films.read(look, stopwatch)
+
     def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[Likelihood]:
         """Return how likely each continuation is as the assistant's answer. The prompt is read once for all.
 

@@ -152,6 +152,16 @@ class RemoteAnswerer(OpensSessions):
         with ThreadPoolExecutor(_MAX_THREADS) as threads:
             return list(threads.map(lambda conversation: self.answer(conversation, sampling).read(), conversations))
 
+    def prepare(self, conversation: Conversation, sampling: Sampling = Sampling()) -> None:  # noqa: ARG002
+        """Read the films now, so that an answer about them finds them read.
+
+        Raises:
+            VideoError: A film cannot be read.
+        """
+        with ExitStack() as lent:
+            for video in conversation.videos:
+                self._show(self._plan(video.source, video.sampler, lent))
+
     def score(self, conversation: Conversation, continuations: Sequence[str]) -> list[Likelihood]:  # noqa: ARG002
         """Refuse.
 

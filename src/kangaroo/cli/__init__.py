@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kangaroo.cli.batching import batch
 from kangaroo.cli.curating import curate
 from kangaroo.cli.examining import evaluate
 from kangaroo.cli.network import serve, ui, vllm
@@ -170,7 +171,7 @@ def train(
             typer.echo("done" if done else f"stopped after {wanted.minutes:g} minutes; the same command goes on")
 
 
-for verb in (serve, ui, vllm, convert, assemble, export, doctor):
+for verb in (batch, serve, ui, vllm, convert, assemble, export, doctor):
     app.command()(verb)
 
 playground = typer.Typer(help="Films whose content is known.", no_args_is_help=True)

@@ -28,7 +28,7 @@ class Pace:
 
     Attributes:
         batch: Questions asked at once about films of 64 frames; 1 asks one by one and times each.
-        workers: Processes that draw films ahead; 0 draws a film when it is wanted.
+        workers: How many films are drawn or read ahead at a time; 0 does it when a film is wanted.
     """
 
     batch: int = 1
@@ -38,7 +38,7 @@ class Pace:
         if self.batch < 1:
             raise OptionError(f"batch is {self.batch}; give 1 question or more")
         if self.workers < 0:
-            raise OptionError(f"workers is {self.workers}; give 0 or more processes")
+            raise OptionError(f"workers is {self.workers}; give 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +76,18 @@ class Reply:
 
     `first_s` is how long the first words took from being asked; `is_cold` says that the film had not been shown
     before, so that these seconds hold everything. Of questions asked at once neither `first_s` nor `timings_s` says
-    anything, and they are left out. `num_frames` is 0 where no film was shown, `interval_s` the time between two
-    frames. Tokens are None where an endpoint does not tell. `failure` is the reason where no answer came.
+    anything, and they are left out. `num_frames` is 0 where no film was shown, `times_s` are the frames' seconds and
+    `interval_s` the time between two; `notes` say what was wrong with a film that could be read all the same. Tokens
+    are None where an endpoint does not tell. `failure` is the reason where no answer came.
     `likelihoods` are those of continuations, in their order.
     """
 
     id: str
     output: str = ""
     num_frames: int = 0
+    times_s: list[float] = field(default_factory=list)
     interval_s: float = 0.0
+    notes: list[str] = field(default_factory=list)
     is_cold: bool = False
     first_s: float | None = None
     prompt_tokens: int | None = None
@@ -221,7 +224,9 @@ def _reply(
         id=one.id,
         output=answer.text,
         num_frames=len(times_s),
+        times_s=[round(time_s, 6) for time_s in times_s],
         interval_s=(times_s[-1] - times_s[0]) / (len(times_s) - 1) if len(times_s) > 1 else 0.0,
+        notes=list(answer.notes),
         is_cold=is_cold,
         first_s=first_s,
         prompt_tokens=answer.prompt_tokens,

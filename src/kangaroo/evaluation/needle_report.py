@@ -1,6 +1,7 @@
 """What a needle run found, as a table and as a heat map: frames across, depth down. Imports without torch."""
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ def evaluate_needle(
         {
             "about": run.about,
             "machine": describe_machine(),
-            "parts": {str(part): _part(part, run.lines, per_cell) for part in PARTS},
+            "parts": {str(part): score_needles(part, run.lines, per_cell) for part in PARTS},
             "fewer_frames": sum(one["num_frames"] < where[one["film"]].frames for one in run.lines),
             "speed": run.speed,
         }
@@ -125,7 +126,8 @@ def evaluate_needle(
     return report
 
 
-def _part(part: Part, lines: Sequence[Line], per_cell: int) -> dict[str, Any]:
+def score_needles(part: Part, lines: Sequence[Line], per_cell: int) -> dict[str, Any]:
+    """Return every figure of one way of asking, and `grid`: frames, depth, share right, of the cells asked so far."""
     own = [line for line in lines if line["part"] == part]
     scores: dict[tuple[str, str], list[float]] = defaultdict(list)
     where = cells(per_cell)
@@ -139,7 +141,7 @@ def _part(part: Part, lines: Sequence[Line], per_cell: int) -> dict[str, Any]:
 
 
 def draw_grid(values: dict[str, Any], path: Path) -> None:
-    """Draw the share right in each cell, a picture for each way of asking.
+    """Draw the share right in each cell, a picture for each way of asking; cells not asked yet stay white.
 
     Raises:
         OptionError: matplotlib is not installed.
@@ -147,11 +149,12 @@ def draw_grid(values: dict[str, Any], path: Path) -> None:
     pyplot = _pyplot()
     figure, all_axes = pyplot.subplots(1, len(values["parts"]), figsize=(11, 3.6), layout="constrained", squeeze=False)
     for axes, (part, own) in zip(all_axes[0], values["parts"].items(), strict=True):
-        shares = [[own["grid"][str(frames)][f"{depth:g}"] for frames in FRAMES] for depth in DEPTHS]
+        shares = [[own["grid"].get(str(n), {}).get(f"{depth:g}", math.nan) for n in FRAMES] for depth in DEPTHS]
         image = axes.imshow(shares, vmin=0, vmax=1, cmap="RdYlGn", aspect="auto")
         for row, line in enumerate(shares):
             for column, share in enumerate(line):
-                axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=9)
+                if not math.isnan(share):
+                    axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=9)
         axes.set_xticks(range(len(FRAMES)), FRAMES)
         axes.set_yticks(range(len(DEPTHS)), [f"{depth:g}" for depth in DEPTHS])
         title = "four options" if part == Part.LETTERED else "free answers"

@@ -248,11 +248,12 @@ def _describe(asked: _Asked, films: Sequence[Film]) -> list[Item]:
         language = tuple(Language)[candidate.film % 2]
         rng = random.Random(f"playground describe {candidate.film}")
         item = item_about(Part.DESCRIBE, candidate, candidate.film, language, rng)
-        items.append(replace(item, facts=_facts(films[candidate.film], language)))
+        items.append(replace(item, facts=facts_of(films[candidate.film], language)))
     return items
 
 
-def _facts(film: Film, language: Language) -> Facts:
+def facts_of(film: Film, language: Language) -> Facts:
+    """Return what a description of a film should tell."""
     things = (thing.look.name for scene in film.scenes for thing in scene.things)
     places = (
         Phrase(f"the {thing.look.name.en} is {PLACES[thing.cell].en}", f"{thing.look.name.zh}在{PLACES[thing.cell].zh}")

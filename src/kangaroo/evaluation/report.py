@@ -113,7 +113,7 @@ def score_part(part: Part, answers: list[Answered]) -> dict[str, Any]:
     if timed := [one for one in answers if one["family"] == Family.WHEN]:
         values["within_interval"] = _scored([{**one, "score": float(_in_time(one))} for one in timed])
     if part is not Part.NO_FILM:
-        values["frames"] = _grouped(answers, lambda one: _frames(one["num_frames"]))
+        values["frames"] = _grouped(answers, lambda one: frames_group(one["num_frames"]))
     if part in (Part.LETTERED, Part.NO_FILM, Part.YES_NO):
         said = Counter(one["parsed"] or "none" for one in answers)
         values["answers"] = dict(sorted(said.items()))
@@ -157,7 +157,8 @@ def _grouped(answers: Sequence[Answered], key: Callable[[Answered], str]) -> dic
     return {name: _scored(own) for name, own in sorted(groups.items())}
 
 
-def _frames(number: int) -> str:
+def frames_group(number: int) -> str:
+    """Say which group a question counts in by how many frames were seen."""
     return f"{number:02d} frames" if number in (16, _LONG_FRAMES) else "17-63 frames" if number > 16 else "1-15 frames"
 
 

@@ -17,6 +17,7 @@ from jaxtyping import Float64
 from kangaroo.errors import OptionError
 
 DEFAULT_FPS = 1.0
+MOST_FRAMES = 1 << 20  # a number of frames beyond it is a slip, and their times alone would fill a memory
 _OPTIONAL = frozenset({"fps", "num_frames", "start_s", "end_s"})
 
 
@@ -88,6 +89,9 @@ class FrameSampler:
             raise OptionError(f"fps is {self.fps:g}; give a rate above 0")
         if self.num_frames is not None and self.num_frames < 1:
             raise OptionError(f"num_frames is {self.num_frames}; give 1 or more")
+        for name, number in (("num_frames", self.num_frames), ("min_frames", self.min_frames)):
+            if number is not None and number > MOST_FRAMES:
+                raise OptionError(f"{name} is {number}; give {MOST_FRAMES} or fewer")
         if self.min_frames < 1:
             raise OptionError(f"min_frames is {self.min_frames}; give 1 or more")
         if self.max_frames < self.min_frames:
@@ -128,7 +132,8 @@ class FrameSampler:
         if self.num_frames is not None:
             return self.num_frames
         assert self.fps is not None, "checked at construction"
-        count = int(min(max(math.floor(span_s * self.fps + 0.5), self.min_frames), self.max_frames))
+        wanted = math.floor(min(span_s * self.fps, self.max_frames) + 0.5)  # a product may be beyond all numbers
+        count = min(max(wanted, self.min_frames), self.max_frames)
         if self.parity is Parity.EVEN and count % 2:
             return count + 1 if count < self.max_frames else count - 1
         return count

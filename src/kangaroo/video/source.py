@@ -136,7 +136,7 @@ class VideoSource:
         Files count as changed by path, size and time of change; URLs only by their text.
 
         Raises:
-            VideoError: The file is missing.
+            VideoError: The file is missing, or cannot be looked at.
         """
         digest = hashlib.sha256(f"{self.folder_fps!r}\0".encode())
         if isinstance(self.value, bytes):
@@ -151,9 +151,12 @@ class VideoSource:
             from kangaroo.video.container import local_path
 
             path = local_path(self)
-            for file in (path, *(sorted(path.iterdir()) if path.is_dir() else ())):
-                state = file.stat()
-                digest.update(f"file\0{file.resolve()}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+            try:
+                for file in (path, *(sorted(path.iterdir()) if path.is_dir() else ())):
+                    state = file.stat()
+                    digest.update(f"file\0{file.resolve()}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+            except OSError as error:  # a folder that may not be listed, a link to nothing in it
+                raise VideoError(f"{self.name}: cannot be looked at ({error.strerror})") from None
         return digest.hexdigest()
 
     @contextmanager
