@@ -52,7 +52,7 @@ format: install
 
 # One thread each: workers that share their cores would only wait for one another.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not gpu and not timm and not long and not ray and not vllm" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not gpu and not harness and not long and not timm and not ray and not vllm" $(ARGS)
 
 test-long: install
 	$(BIN)/pytest -m long $(ARGS)
@@ -93,7 +93,7 @@ test-harness: .venv-harness/installed
 	@touch $@
 
 coverage: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not gpu and not timm and not long and not ray and not vllm" \
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not gpu and not harness and not long and not timm and not ray and not vllm" \
 		--cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
 
 demo: install

@@ -1,8 +1,6 @@
 """The whole road: questions, an answerer, answers on disk, reports; cut off and gone on with."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -323,10 +321,3 @@ def test_the_command_names_what_can_be_chosen(tmp_path, capsys, option, value, s
     complaint = capsys.readouterr().err
     assert value in complaint
     assert said in complaint
-
-
-def test_evaluation_imports_without_torch():
-    modules = [path.stem for path in Path(sys.modules["kangaroo.evaluation"].__path__[0]).glob("[a-z]*.py")]
-    assert "run" in modules
-    imports = "; ".join(f"import kangaroo.evaluation.{name}" for name in modules)
-    subprocess.run([sys.executable, "-c", f"import sys; {imports}; assert 'torch' not in sys.modules"], check=True)

@@ -15,6 +15,8 @@ import pytest
 from kangaroo.evaluation.benchmark import Outcome, Question, Rules
 from kangaroo.evaluation.table import BENCHMARKS
 
+pytestmark = pytest.mark.harness
+
 NUM_ANSWERS = 2000
 PIECES = [
     *"ABCDEabde", "(A)", "(B)", "(E)", "B.", "C:", "D)", "A or B", "[A]", "{B}", "**C**", "（A）", "_A_", "not A",
@@ -26,8 +28,8 @@ PIECES = [
 
 def tasks() -> Path:
     found = importlib.util.find_spec("lmms_eval")
-    if found is None or found.origin is None:
-        pytest.skip("lmms-eval is not installed; make test-harness")
+    assert found is not None, "lmms-eval is not installed; make test-harness"
+    assert found.origin is not None
     return Path(found.origin).parent / "tasks"
 
 

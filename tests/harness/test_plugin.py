@@ -16,12 +16,13 @@ import pytest
 from kangaroo.errors import OptionError
 from kangaroo.video.sampler import FrameSampler
 
+pytestmark = pytest.mark.harness
+
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def plugin():
-    pytest.importorskip("lmms_eval", reason="make test-harness")
     from kangaroo.evaluation import lmms_eval_model
 
     return lmms_eval_model

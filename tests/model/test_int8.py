@@ -66,7 +66,7 @@ def test_a_model_loads_in_int8_and_answers():
     conversation = kangaroo.Conversation().ask("What happens in the film?")
     texts = ["The red circle enters.", "No."]
     for ours, theirs in zip(answerer.score(conversation, texts), whole.score(conversation, texts), strict=True):
-        assert ours == pytest.approx(theirs, rel=0.05)
+        assert ours.nats == pytest.approx(theirs.nats, rel=0.05)
     with pytest.raises(OptionError, match="--quantize is 'int3'"):
         kangaroo.load("joey", quantize="int3")
 

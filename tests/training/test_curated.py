@@ -101,7 +101,7 @@ def test_a_threshold_decodes_nothing_and_asks_nobody(folder, monkeypatch, capsys
     def nobody(*_, name, **__):
         raise AssertionError(f"{name} is decoded again")
 
-    monkeypatch.setattr(pool.Desks, "call", nobody)
+    monkeypatch.setattr(pool.Errands, "call", nobody)
     longest = "[keep.duration]\nmax = 2.4\n"
     curate(folder, longest)
     assert len(JsonLines(at.records)) < len(before)
