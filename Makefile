@@ -3,6 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/installed
 JOBS ?= 2
+# tests that run anywhere; tests/conftest.py puts the files that take longest first
+EVERYWHERE := -n $(JOBS) --dist loadfile --no-loadscope-reorder \
+	-m "not gpu and not harness and not long and not timm and not ray and not vllm"
 FILM := examples/kangaroo.mp4
 FIRST ?= What happens in the film?
 SECOND ?= 红色六边形变成了什么颜色？
@@ -52,7 +55,7 @@ format: install
 
 # One thread each: workers that share their cores would only wait for one another.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not gpu and not harness and not long and not timm and not ray and not vllm" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(EVERYWHERE) $(ARGS)
 
 test-long: install
 	$(BIN)/pytest -m long $(ARGS)
@@ -93,7 +96,7 @@ test-harness: .venv-harness/installed
 	@touch $@
 
 coverage: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -m "not gpu and not harness and not long and not timm and not ray and not vllm" \
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(EVERYWHERE) \
 		--cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
 
 demo: install

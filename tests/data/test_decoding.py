@@ -51,7 +51,7 @@ def film(tmp_path):
 
 @pytest.fixture
 def decoder():
-    with Decoder(Limits(time_s=10.0)) as one:
+    with Decoder(Limits(time_s=5.0)) as one:
         yield one
 
 
@@ -74,7 +74,7 @@ def test_it_gives_what_this_process_reads_and_stays(film, decoder):
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("hang", r"film\.mp4: decoding it took longer than 10 s; it was stopped"),
+        ("hang", r"film\.mp4: decoding it took longer than 5 s; it was stopped"),
         ("crash", r"film\.mp4: decoding it crashed the decoder \(SIGSEGV\)"),
         ("bloat", r"film\.mp4: decoding it needs more than the 8\.0 GiB of memory"),
         ("leave", r"film\.mp4: decoding it crashed the decoder \(status 3\)"),

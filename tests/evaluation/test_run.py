@@ -8,6 +8,7 @@ import pytest
 from answerers import Scripted, guessing, knowing
 
 from kangaroo import cli
+from kangaroo.chat.answerer import Likelihood
 from kangaroo.errors import EndpointError, OptionError
 from kangaroo.evaluation.asking import Pace
 from kangaroo.evaluation.films import Drawing, Films
@@ -57,12 +58,12 @@ def test_drawn_films_are_used_again(tmp_path, films_folder):
 
 
 def test_who_guesses_is_right_one_time_in_four(tmp_path):
-    report = evaluate_playground(guessing(0), tmp_path, num_questions=2000, parts=(Part.NO_FILM,))
+    report = evaluate_playground(guessing(0), tmp_path, num_questions=800, parts=(Part.NO_FILM,))
     values = report.values["parts"]["no_film"]
     low, high = values["interval"]
     assert low < 0.25 < high
     assert values["unparsed"] == 0
-    assert values["keys"] == dict.fromkeys("ABCD", 500)
+    assert values["keys"] == dict.fromkeys("ABCD", 200)
     assert not (tmp_path / "films").exists()
 
 
@@ -147,12 +148,16 @@ def test_another_model_is_not_mixed_in(tmp_path):
         evaluate_playground(saying_by_rote("other"), tmp_path, **BLIND)
 
 
+def scores(*nats):
+    return lambda conversation, continuations: [Likelihood(nats=one, num_tokens=3, is_greedy=False) for one in nats]
+
+
 def test_other_weights_under_the_same_name_are_not_mixed_in(tmp_path):
     first, second = saying_by_rote(), saying_by_rote()
-    first.score = lambda conversation, continuations: [-1.0, -20.0, -30.0]
+    first.score = scores(-1.0, -20.0, -30.0)
     evaluate_playground(first, tmp_path, **BLIND)
     evaluate_playground(first, tmp_path, **BLIND)
-    second.score = lambda conversation, continuations: [-1.0, -20.0, -30.5]
+    second.score = scores(-1.0, -20.0, -30.5)
     with pytest.raises(OptionError, match="likelihoods"):
         evaluate_playground(second, tmp_path, **BLIND)
 

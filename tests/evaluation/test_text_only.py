@@ -65,6 +65,7 @@ def test_a_simple_guess_is_right_one_time_in_four(large, name):
     assert max(shares.values()) < 0.42, shares
 
 
+@pytest.mark.long
 def test_habits_learnt_from_other_films_do_not_help(large):
     """Naive Bayes over a question's first words and each option's words, learnt from thousands of other questions."""
     right, offered = Counter(), Counter()

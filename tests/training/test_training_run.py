@@ -67,6 +67,7 @@ def assert_same_weights(one, other):
             assert torch.equal(weight, second[name]), f"{ours.name} {name}"
 
 
+@pytest.mark.long
 def test_a_run_stopped_after_every_step_equals_one_in_one_go_bit_for_bit(whole, recipe, world):
     sliced = replace(recipe, out=recipe.out.parent / "slices", minutes=0.0)
     runs = [Run(sliced, world, stages=ALL)]
@@ -114,6 +115,7 @@ def _steps(out: Path, stage: str) -> int:
         return 0
 
 
+@pytest.mark.long
 def test_two_processes_train_as_one_does_and_either_goes_on_for_the_other(whole, recipe, tmp_path):
     """Stopped by two, gone on with by one, and the other way about; sums are taken in another order."""
     recipes = {}
