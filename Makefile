@@ -3,8 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/installed
 JOBS ?= 2
-# tests that run anywhere; tests/conftest.py puts the files that take longest first
-EVERYWHERE := -n $(JOBS) --dist loadfile --no-loadscope-reorder \
+# tests that run anywhere
+EVERYWHERE := -n $(JOBS) --dist loadfile \
 	-m "not gpu and not harness and not long and not timm and not ray and not vllm"
 FILM := examples/kangaroo.mp4
 FIRST ?= What happens in the film?

@@ -36,18 +36,3 @@ def tiny_processor(tiny_tokenizer):
     from kangaroo.model.presets import tiny
 
     return KangarooProcessor.for_model(tiny(vocab_size=len(tiny_tokenizer)), tiny_tokenizer)
-
-
-# minutes each: a worker that comes to one of them last leaves the other idle
-LONGEST = (
-    "test_pages.py",
-    "test_training_run.py",
-    "test_run.py",
-    "test_page.py",
-    "test_examples.py",
-    "test_checkpoint.py",
-)
-
-
-def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
