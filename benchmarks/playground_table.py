@@ -77,10 +77,13 @@ def page(run: Path, needle: Path | None) -> str:
         f"({percent(one['interval'][0])} to {percent(one['interval'][1])})"
         for name, one in both
     )
+    command = f"make results QUESTIONS={about['num_questions']}"
+    if needle is not None:
+        command += f" PER_CELL={read_about(needle)['per_cell']}"
     written = [
         f"# {about['model']} on the playground",
         "",
-        f"`make results` writes this page. Four options, chance 25 %: {said}. Seed {about['seed']}, "
+        f"`{command}` writes this page. Four options, chance 25 %: {said}. Seed {about['seed']}, "
         f"{len({line['film'] for line in shown})} films; look-and-action pairs and wordings that training never saw; "
         "each question in both languages; what cannot be read is wrong. Cells: right/asked; intervals over films.",
         "",

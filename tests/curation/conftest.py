@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("duckdb")
 sys.path.insert(0, str(Path(__file__).parent))
 
 from reels import draw_reel, scenes

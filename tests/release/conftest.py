@@ -10,7 +10,7 @@ from transformers import LlamaConfig
 from kangaroo.model.configuration import KangarooConfig, KangarooVisionConfig
 from kangaroo.model.layout import VisualToken
 from kangaroo.model.modeling import KangarooForConditionalGeneration
-from kangaroo.model.presets import TokenIds
+from kangaroo.model.presets import CONTEXT_TOKENS, TokenIds
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "convert_speed.py"
 
@@ -38,19 +38,14 @@ def small_config(vocab_size, **changes):
         num_attention_heads=4,
         num_key_value_heads=2,
         rms_norm_eps=1e-5,
-        max_position_embeddings=22528,
+        max_position_embeddings=CONTEXT_TOKENS,
         rope_parameters={"rope_type": "default", "rope_theta": 500000.0},
-        bos_token_id=ids.begin_of_text,
-        eos_token_id=[ids.end_of_text, ids.end_of_turn],
+        **ids.ends,
     )
     return KangarooConfig(
         vision_config=vision,
         text_config=text,
-        vi_start_token_id=ids.vi_start,
-        eof_token_id=ids.eof,
-        eov_token_id=ids.eov,
-        vi_end_token_id=ids.vi_end,
-        video_token_id=ids.vi_pad,
+        **ids.visual,
         **changes,
     )
 

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("duckdb")
-
 from kangaroo.cli import run
 from kangaroo.curation.engine import pool
 from kangaroo.curation.engine.layout import Layout
@@ -60,7 +58,9 @@ def test_a_folder_of_films_is_curated_checked_and_trained_on(
     folder, capsys, stage, tiny_network, tiny_processor, tmp_path
 ):
     at = curate(folder)
-    assert "3 of 3 clips are kept" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "3 of 3 clips are kept" in said
+    assert said.count("probing") == 1  # one bar for all files
     records = list(JsonLines(at.records).records())
     assert len(records) == 3
     assert all("captions by joey, merged by rule, written by rule" in record.source for record in records)

@@ -120,8 +120,8 @@ def _bar() -> Iterator[Callable[[str, int, int], None]]:
         tasks: dict[str, Any] = {}
 
         def show(what: str, done: int, total: int) -> None:
-            task = tasks.setdefault(what, None) or bar.add_task(what, total=None)
-            tasks[what] = task
-            bar.update(task, completed=done, total=total)
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=None)
+            bar.update(tasks[what], completed=done, total=total)
 
         yield show

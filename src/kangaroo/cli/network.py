@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from kangaroo.cli.options import DeviceOption, EndpointOption, ModelOption, QuantizeOption, check_place, local_answerer
+from kangaroo.cli.options import (
+    DeviceOption,
+    EndpointOption,
+    ModelOption,
+    QuantizeOption,
+    check_place,
+    local_answerer,
+    quiet,
+)
 from kangaroo.errors import OptionError
 
 
@@ -83,7 +91,7 @@ def vllm(
     """Print the command that serves a model with vLLM, its limits computed from what films cost in its context."""
     import shlex
 
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    quiet()
     from kangaroo.chat.load import JOEY, find_folder
     from kangaroo.serving.vllm_command import serve_command
 

@@ -31,6 +31,11 @@ WorkersOption = Annotated[int | None, typer.Option(help="Processes that draw fil
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
+def quiet() -> None:
+    """Keep transformers' warnings, which are for programmers, to itself: it reads this when it is imported."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
 def answerer_of(
     model: str | None, endpoint: str | None, device: str | None, *, quantize: str = "none"
 ) -> "LocalAnswerer | RemoteAnswerer":
@@ -48,8 +53,7 @@ def local_answerer(
     model: str | None, device: str | None, *, quantize: str = "none", max_rows: int = 16
 ) -> "LocalAnswerer":
     """Return a model in this process."""
-    # transformers reads this once, when it is imported; its warnings are for programmers
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    quiet()
     from kangaroo.chat.load import JOEY, load
 
     return load(model or JOEY, device=device, quantize=quantize, max_rows=max_rows)

@@ -1,6 +1,5 @@
 """Verbs about weights: `convert`, `assemble`, `export`; and `doctor`, which says what a machine can run."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kangaroo.cli.options import JsonOption
+from kangaroo.cli.options import JsonOption, quiet
 from kangaroo.errors import OptionError
 
 if TYPE_CHECKING:
@@ -28,15 +27,10 @@ def convert(
     token: TokenOption = None,
 ) -> None:
     """Turn the published checkpoint into a model of this package; say what was decided by looking at it."""
-    _quiet()
+    quiet()
     from kangaroo.release.convert import plan_conversion
 
     _write(plan_conversion(source, allow=allow or (), tokens=_tokens(token or ())), out)
-
-
-def _quiet() -> None:
-    # transformers reads this once, when it is imported; its warnings are for programmers
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
 def _write(model: "NewModel", out: Path) -> None:
@@ -83,7 +77,7 @@ def assemble(
     token: TokenOption = None,
 ) -> None:
     """Make the model that training begins with from public parts."""
-    _quiet()
+    quiet()
     from kangaroo.release.assemble import plan_assembly
 
     _write(plan_assembly(vision, language, image_size_px=image_size, seed=seed, tokens=_tokens(token or ())), out)
@@ -97,7 +91,7 @@ def export(
     ] = None,
 ) -> None:
     """Write a folder that loads with trust_remote_code where this package is not installed, and its model card."""
-    _quiet()
+    quiet()
     from kangaroo.release.export import export as write
 
     write(model, out, results=results or ())
@@ -111,7 +105,7 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Say what this machine can run: devices, which models and how many frames fit, what is not installed."""
-    _quiet()
+    quiet()
     import json
 
     from kangaroo.release.doctor import diagnose

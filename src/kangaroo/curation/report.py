@@ -110,7 +110,7 @@ class Broken:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a captioner, merger or writer cost.
+    """What a captioner or merger cost.
 
     Attributes:
         name: Who.

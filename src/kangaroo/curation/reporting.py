@@ -6,6 +6,7 @@ Which clips may be shown depends on their ids alone, so another threshold decode
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from kangaroo.curation.engine.ledger import Ledger, State, loads
 from kangaroo.curation.engine.look import fitted_px
 from kangaroo.curation.engine.pipeline import Pipeline
 from kangaroo.curation.engine.pool import each, hired
-from kangaroo.curation.engine.recipe import Recipe, Rule
+from kangaroo.curation.engine.recipe import Bounds, Recipe, Rule
 from kangaroo.curation.engine.status import opened
 from kangaroo.curation.engine.table import query
 from kangaroo.curation.report import Broken, Cost, Histogram, Remaining, Report, Shown, histogram
 from kangaroo.curation.settings import read_settings
 from kangaroo.curation.wiring import words
+from kangaroo.curation.wording import Words
 from kangaroo.curation.words.balance import Balance, Kind, draw
 from kangaroo.curation.words.captioning import total
 from kangaroo.curation.words.merging import Merged
@@ -59,6 +61,10 @@ class _Gathered:
     parts: Pipeline
     at: Layout
     ledger: Ledger
+
+    @cached_property
+    def _words(self) -> Words:
+        return words(self.recipe)
 
     def report(self) -> Report:
         broken = [json.loads(line) for line in self.at.quarantine.read_text(encoding="utf-8").splitlines()]
@@ -110,7 +116,7 @@ class _Gathered:
             row = left
 
     def _used(self) -> list[Rule]:
-        return [rule for rule in self.parts.rules if self.recipe.keep[rule.name] != type(self.recipe.keep[rule.name])()]
+        return [rule for rule in self.parts.rules if self.recipe.keep[rule.name] != Bounds()]
 
     def _histograms(self) -> Iterator[Histogram]:
         columns = {name for name, *_ in self._ask("DESCRIBE decisions")}
@@ -130,13 +136,13 @@ class _Gathered:
             "len(list_filter(reasons, lambda one: starts_with(one, 'balance: '))) > 0"
         )
         kinds = {name: Kind(category=category, video=video) for name, category, video in rows}
-        return words(self.recipe).balanced(kinds) if kinds else None
+        return self._words.balanced(kinds) if kinds else None
 
     def _has_fates(self) -> bool:
         return "category" in {name for name, *_ in self._ask("DESCRIBE decisions")}
 
     def _costs(self) -> Iterator[Cost]:
-        said = words(self.recipe)
+        said = self._words
         steps: dict[str, list[str]] = {
             one.model.name: [f"caption.{one.model.name}.{language}" for language in said.languages]
             for one in said.captions.captioners
@@ -161,7 +167,7 @@ class _Gathered:
     def _tasks(self) -> dict[str, tuple[float, int]]:
         if not self.at.records.exists():
             return {}
-        shares = words(self.recipe).instruct.shares
+        shares = self._words.instruct.shares
         written = dict.fromkeys(shares, 0)
         for record in JsonLines(self.at.records).records():
             written[record.task] = written.get(record.task, 0) + 1
@@ -196,7 +202,7 @@ class _Gathered:
             )
 
     def _claims(self, clip: Clip) -> tuple[tuple[str, int], ...]:
-        for language in words(self.recipe).languages:
+        for language in self._words.languages:
             told = loads(self.ledger.unit(self.parts.signatures[f"merged.{language}"], clip.id))
             if told is not None:
                 merged = read_settings(Merged, told, where="merged")

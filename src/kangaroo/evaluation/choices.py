@@ -26,6 +26,14 @@ def own_prompt(question: Question, spoken: str = "") -> Prompt:
     )
 
 
+def asked_directly(question: Question, _spoken: str, rules: Rules) -> Prompt:
+    """Return our own way to ask under our rules, and under all others the question, its options and `DIRECTLY`."""
+    if rules is Rules.STRICT:
+        return own_prompt(question)
+    text = f"{question.question}\n{options_text(question)}\n{DIRECTLY}"
+    return Prompt(text=text, max_new_tokens=LETTER_TOKENS)
+
+
 def unlettered(options: list[str]) -> tuple[str, ...]:
     """Return options without the letters that a data set writes before them (`A. red`, `(A) red`)."""
     bare = []

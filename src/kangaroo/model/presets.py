@@ -20,6 +20,25 @@ class TokenIds:
     vi_end: int = 8
     vi_pad: int = 9
 
+    @property
+    def ends(self) -> dict[str, object]:
+        """What a language model's config says of them."""
+        return {"bos_token_id": self.begin_of_text, "eos_token_id": [self.end_of_text, self.end_of_turn]}
+
+    @property
+    def visual(self) -> dict[str, int]:
+        """What a Kangaroo's config says of them."""
+        return {
+            "vi_start_token_id": self.vi_start,
+            "eof_token_id": self.eof,
+            "eov_token_id": self.eov,
+            "vi_end_token_id": self.vi_end,
+            "video_token_id": self.vi_pad,
+        }
+
+
+CONTEXT_TOKENS = 22528
+"""What the published curriculum ends at, with rotary positions unchanged; the published config says 8,192."""
 
 # Llama 3 reserves 128002-128005 and, after its two header tokens, 128008; which slots the authors took is unknown
 LLAMA_3_IDS = TokenIds(
@@ -35,11 +54,7 @@ LLAMA_3_IDS = TokenIds(
 
 
 def kangaroo_8b() -> KangarooConfig:
-    """Return the published sizes: EVA02-CLIP-L-14 at 448 px and Llama-3-8B.
-
-    The published config says 8,192 positions, but its last stage trains on 22k with unchanged rotary frequencies,
-    so that is the context here.
-    """
+    """Return the published sizes: EVA02-CLIP-L-14 at 448 px and Llama-3-8B."""
     text = LlamaConfig(
         vocab_size=128256,
         hidden_size=4096,
@@ -48,11 +63,11 @@ def kangaroo_8b() -> KangarooConfig:
         num_attention_heads=32,
         num_key_value_heads=8,
         rms_norm_eps=1e-5,
-        max_position_embeddings=22528,
+        max_position_embeddings=CONTEXT_TOKENS,
         rope_parameters={"rope_type": "default", "rope_theta": 500000.0},
-        **_ends(LLAMA_3_IDS),
+        **LLAMA_3_IDS.ends,
     )
-    return KangarooConfig(vision_config=KangarooVisionConfig(), text_config=text, **_visual(LLAMA_3_IDS))
+    return KangarooConfig(vision_config=KangarooVisionConfig(), text_config=text, **LLAMA_3_IDS.visual)
 
 
 def joey(*, vocab_size: int = 2048, ids: TokenIds = TokenIds()) -> KangarooConfig:
@@ -76,10 +91,10 @@ def joey(*, vocab_size: int = 2048, ids: TokenIds = TokenIds()) -> KangarooConfi
         max_position_embeddings=8192,
         rope_parameters={"rope_type": "default", "rope_theta": 500000.0},
         tie_word_embeddings=True,
-        **_ends(ids),
+        **ids.ends,
     )
     # eight frames at a time keep a CPU's caches warm: a quarter faster than all 64 at once
-    return KangarooConfig(vision_config=vision, text_config=text, vision_chunk_frames=8, **_visual(ids))
+    return KangarooConfig(vision_config=vision, text_config=text, vision_chunk_frames=8, **ids.visual)
 
 
 def tiny(*, vocab_size: int = 64, ids: TokenIds = TokenIds()) -> KangarooConfig:
@@ -104,20 +119,6 @@ def tiny(*, vocab_size: int = 64, ids: TokenIds = TokenIds()) -> KangarooConfig:
         initializer_range=0.1,
         rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
         tie_word_embeddings=True,
-        **_ends(ids),
+        **ids.ends,
     )
-    return KangarooConfig(vision_config=vision, text_config=text, vision_chunk_frames=4, **_visual(ids))
-
-
-def _ends(ids: TokenIds) -> dict[str, object]:
-    return {"bos_token_id": ids.begin_of_text, "eos_token_id": [ids.end_of_text, ids.end_of_turn]}
-
-
-def _visual(ids: TokenIds) -> dict[str, int]:
-    return {
-        "vi_start_token_id": ids.vi_start,
-        "eof_token_id": ids.eof,
-        "eov_token_id": ids.eov,
-        "vi_end_token_id": ids.vi_end,
-        "video_token_id": ids.vi_pad,
-    }
+    return KangarooConfig(vision_config=vision, text_config=text, vision_chunk_frames=4, **ids.visual)

@@ -15,10 +15,10 @@ from torch import Tensor
 from kangaroo.chat.load import find_folder
 from kangaroo.dialogue.processor import KangarooProcessor
 from kangaroo.errors import ModelError, OptionError
-from kangaroo.model.configuration import KangarooConfig
+from kangaroo.model.configuration import KangarooConfig, KangarooVisionConfig
 from kangaroo.model.layout import VisualToken
 from kangaroo.model.vision import resize_positions
-from kangaroo.release.language import CONTEXT_TOKENS, read_llama, read_tokenizer
+from kangaroo.release.language import llama_names, read_llama, read_tokenizer
 from kangaroo.release.model import Decision, NewModel, Weight, copied, expected_shapes, made
 from kangaroo.release.reading import Checkpoint
 from kangaroo.release.special import SpecialTokens
@@ -57,23 +57,19 @@ def plan_assembly(
     folder = find_folder(language, wanted=_FILES)
     words = Checkpoint.of_folder(folder)
     special = SpecialTokens(read_tokenizer(folder), tokens or {}, fill=frozenset(VisualToken))
-    ids = special.ids
     patch = tower.config.patch_size
     if image_size_px < patch or image_size_px % patch:
         raise OptionError(f"--image-size is {image_size_px}; give a multiple of the patch, {patch} px")
-    vision_config = tower.config.__class__(**{**tower.config.to_dict(), "image_size": image_size_px})
+    vision_config = KangarooVisionConfig(**{**tower.config.to_dict(), "image_size": image_size_px})
     config = KangarooConfig(
         vision_config=vision_config,
-        text_config=(text := read_llama(folder, ids=ids, context_tokens=CONTEXT_TOKENS)),
+        text_config=(text := read_llama(folder, ids=special.ids)),
         patchify="none",
-        vi_start_token_id=ids.vi_start,
-        eof_token_id=ids.eof,
-        eov_token_id=ids.eov,
-        vi_end_token_id=ids.vi_end,
-        video_token_id=ids.vi_pad,
+        **special.ids.visual,
         tie_word_embeddings=text.tie_word_embeddings,
     )
-    weights = _language(words, tied=text.tie_word_embeddings)
+    names = llama_names(words.specs, tied=text.tie_word_embeddings)
+    weights = {ours: copied(words, theirs, cast=True) for theirs, ours in names.items()}
     if _WORDS not in weights:
         raise ModelError(f"{folder}: model.embed_tokens.weight is missing; is this a Llama's folder?")
     before = weights[_WORDS]
@@ -111,16 +107,6 @@ def plan_assembly(
         ),
         checkpoints=(tower_file, words),
     )
-
-
-def _language(words: Checkpoint, *, tied: bool) -> dict[str, Weight]:
-    own = {}
-    for name in words.specs:
-        if name.startswith("model.") and not name.endswith("rotary_emb.inv_freq"):
-            own[name.replace("model.", "model.language_model.", 1)] = copied(words, name, cast=True)
-        elif name == "lm_head.weight" and not tied:
-            own[name] = copied(words, name, cast=True)
-    return own
 
 
 def _with_mean(table: Tensor, slots: list[int]) -> Tensor:

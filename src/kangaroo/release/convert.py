@@ -15,15 +15,15 @@ from kangaroo.dialogue.processor import KangarooProcessor
 from kangaroo.errors import ModelError
 from kangaroo.model.configuration import KangarooConfig
 from kangaroo.model.layout import VisualToken
-from kangaroo.release.language import CONTEXT_TOKENS, read_llama, read_tokenizer
-from kangaroo.release.model import Decision, NewModel, Weight, copied, expected_shapes
+from kangaroo.model.presets import CONTEXT_TOKENS
+from kangaroo.release.language import NOT_SAVED_TODAY, llama_names, read_llama, read_tokenizer
+from kangaroo.release.model import Decision, NewModel, Weight, copied, expected_shapes, listed
 from kangaroo.release.reading import Checkpoint
 from kangaroo.release.special import SpecialTokens
 from kangaroo.release.tower import Tower
 
 _FILES = ("*.json", "*.jinja", "pytorch_model*.bin", "model*.safetensors")
 _PROJECTOR = "mm_projector."
-_NOT_SAVED_TODAY = "rotary_emb.inv_freq"
 
 
 def plan_conversion(
@@ -46,8 +46,7 @@ def plan_conversion(
     checkpoint = Checkpoint.of_folder(folder)
     tower, fold = Tower(checkpoint), _Fold(checkpoint)
     special = SpecialTokens(read_tokenizer(folder), tokens or {}, fill=frozenset([VisualToken.PATCH]))
-    text = read_llama(folder, ids=special.ids, context_tokens=CONTEXT_TOKENS)
-    ids = special.ids
+    text = read_llama(folder, ids=special.ids)
     deep = f"{_PROJECTOR}2.weight" in checkpoint.specs
     config = KangarooConfig(
         vision_config=tower.config,
@@ -56,25 +55,19 @@ def plan_conversion(
         patchify_kernel=fold.kernel,
         patchify_bias=fold.bias is not None,
         projector_type="mlp2x_gelu" if deep else "mlp1x_gelu",
-        vi_start_token_id=ids.vi_start,
-        eof_token_id=ids.eof,
-        eov_token_id=ids.eov,
-        vi_end_token_id=ids.vi_end,
-        video_token_id=ids.vi_pad,
+        **special.ids.visual,
         tie_word_embeddings=text.tie_word_embeddings,
     )
     names = {fold.weight: "model.patchify.conv.weight"}
     if fold.bias is not None:
         names[fold.bias] = "model.patchify.conv.bias"
-    for name in checkpoint.specs:
-        if name.startswith(tower.prefix) or name in names or name.endswith(_NOT_SAVED_TODAY):
-            continue
-        if name.startswith(_PROJECTOR):
-            names[name] = name.replace(_PROJECTOR, "model.multi_modal_projector.", 1)
-        elif name.startswith("model."):
-            names[name] = name.replace("model.", "model.language_model.", 1)
-        elif name == "lm_head.weight" and not text.tie_word_embeddings:
-            names[name] = name
+    others = [name for name in checkpoint.specs if name not in names and not name.startswith(tower.prefix)]
+    names |= llama_names(others, tied=text.tie_word_embeddings)
+    names |= {
+        name: name.replace(_PROJECTOR, "model.multi_modal_projector.", 1)
+        for name in others
+        if name.startswith(_PROJECTOR) and not name.endswith(NOT_SAVED_TODAY)
+    }
     cast = {name: any(fnmatchcase(name, pattern) for pattern in allow) for name in checkpoint.specs}
     # the fold may hang below the tower
     seeing = tower.weights(to="model.vision_tower.", cast=cast).items()
@@ -163,12 +156,11 @@ def _refuse_unexpected(
     unknown = [
         name
         for name in checkpoint.specs
-        if name in homeless or (name not in used and name not in known and not name.endswith(_NOT_SAVED_TODAY))
+        if name in homeless or (name not in used and name not in known and not name.endswith(NOT_SAVED_TODAY))
     ]
     if refused := [f"{name} {checkpoint.specs[name]}" for name in unknown if not cast[name]]:
-        more = f" and {len(refused) - 8} more" if len(refused) > 8 else ""
         raise ModelError(
-            f"{len(refused)} tensors are not expected: {', '.join(refused[:8])}{more}; what they do would be lost. "
+            f"{len(refused)} tensors are not expected: {listed(refused)}; what they do would be lost. "
             "Leave them out knowingly with --allow NAME or --allow 'PATTERN*'"
         )
     for name in unknown:

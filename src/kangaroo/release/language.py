@@ -1,5 +1,6 @@
 """Read the Llama side of a folder: its config and tokenizer, without running code that it names."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,10 @@ from transformers import LlamaConfig, PreTrainedTokenizerFast
 
 from kangaroo.chat.load import read_settings
 from kangaroo.errors import ModelError
-from kangaroo.model.presets import TokenIds
+from kangaroo.model.presets import CONTEXT_TOKENS, TokenIds
 
-CONTEXT_TOKENS = 22528
-"""What the published curriculum ends at, with rotary positions unchanged, whatever `max_position_embeddings` says."""
+NOT_SAVED_TODAY = "rotary_emb.inv_freq"
+"""How the name of a table ends that old checkpoints hold and that is computed."""
 
 _SIZES = (
     *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
@@ -33,7 +34,7 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         raise ModelError(f"{folder}: the tokenizer cannot be read ({str(error)[:120]}); fetch it again") from None
 
 
-def read_llama(folder: Path, *, ids: TokenIds, context_tokens: int) -> LlamaConfig:
+def read_llama(folder: Path, *, ids: TokenIds) -> LlamaConfig:
     """Return the language model's config as this network wants it.
 
     Raises:
@@ -49,15 +50,25 @@ def read_llama(folder: Path, *, ids: TokenIds, context_tokens: int) -> LlamaConf
     try:
         return LlamaConfig(
             **{name: settings[name] for name in _SIZES},
-            max_position_embeddings=context_tokens,
+            max_position_embeddings=CONTEXT_TOKENS,
             rope_parameters={"rope_type": "default", "rope_theta": _theta(settings)},
             tie_word_embeddings=bool(settings.get("tie_word_embeddings", False)),
-            bos_token_id=ids.begin_of_text,
-            eos_token_id=[ids.end_of_text, ids.end_of_turn],
+            **ids.ends,
         )
     except (StrictDataclassError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:160]
         raise ModelError(f"{folder}: config.json makes no Llama ({reason})") from None
+
+
+def llama_names(names: Iterable[str], *, tied: bool) -> dict[str, str]:
+    """Return what this network calls the tensors of a Llama, by their names there; others are left out."""
+    own = {}
+    for name in names:
+        if name.startswith("model.") and not name.endswith(NOT_SAVED_TODAY):
+            own[name] = name.replace("model.", "model.language_model.", 1)
+        elif name == "lm_head.weight" and not tied:
+            own[name] = name
+    return own
 
 
 def _theta(settings: dict[str, Any]) -> float:

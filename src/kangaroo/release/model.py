@@ -92,7 +92,7 @@ class NewModel:
     def __post_init__(self) -> None:
         expected = expected_shapes(self.config)
         if missing := [f"{name} {list(shape)}" for name, shape in expected.items() if name not in self.weights]:
-            raise ModelError(f"{len(missing)} tensors are missing from the checkpoint: {_listed(missing)}")
+            raise ModelError(f"{len(missing)} tensors are missing from the checkpoint: {listed(missing)}")
         for name, weight in self.weights.items():
             if name not in expected:
                 raise ModelError(f"{weight.origin}: the network that config.json describes has no {name}")
@@ -216,7 +216,8 @@ def _write_json(file: Path, values: object) -> None:
     file.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
-def _listed(names: Sequence[str], most: int = 8) -> str:
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Return the first names, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 

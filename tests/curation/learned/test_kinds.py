@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from drawn_scenes import as_film
 from PIL import Image
+from skimage import data
 
 from kangaroo.curation.learned.kinds import KINDS, NUM_CLASSES, KindFinder, by_kind
 from kangaroo.curation.measures.models import OBJECTS, find_weights
@@ -35,7 +36,6 @@ def test_a_person_in_uniform_is_of_people(finder):
     ("photograph", "kind"), [("chelsea", "cats"), ("coffee", "food"), ("rocket", "aircraft"), ("camera", "screens")]
 )
 def test_photographs_are_of_their_kind(finder, photograph, kind):
-    data = pytest.importorskip("skimage.data", reason="scikit-image is not installed: its photographs are not tried")
     pixels = getattr(data, photograph)()
     pixels = pixels if pixels.ndim == 3 else np.stack([pixels] * 3, axis=-1)
     assert finder.find(as_film([pixels])).kind == kind

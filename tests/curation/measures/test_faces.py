@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from drawn_scenes import as_film, landscape
 from PIL import Image
+from skimage import data
 
 from kangaroo.curation.measures.faces import Face, FaceDetector, measure_faces
 from kangaroo.curation.measures.models import FACES, find_weights
@@ -32,7 +33,6 @@ def test_a_face_on_a_photograph_is_found(detector):
 
 
 def test_the_astronaut_is_found(detector):
-    data = pytest.importorskip("skimage.data", reason="scikit-image is not installed: its photograph is not tried")
     (faces,) = detector.find(as_film([data.astronaut()]))
     assert len(faces) == 1
     assert 0.02 < measure_faces([faces]).cover < 0.06

@@ -15,14 +15,13 @@ from kangaroo.curation.words.asking import Asker, in_utf8
 from kangaroo.curation.words.merging import Merged
 from kangaroo.curation.words.refining import Flaw, refine
 from kangaroo.curation.words.sentences import NEGATIONS, content_words, language_of, telling_words
-from kangaroo.curation.words.tasks import InstructSettings, Task, tasks_of
+from kangaroo.curation.words.tasks import BY_RULE, InstructSettings, Task, tasks_of
 from kangaroo.curation.words.templates import by_rule, lettered
 from kangaroo.data.fingerprints import Round
 from kangaroo.data.record import Kind, Medium, Record, Said
 from kangaroo.dialogue.conversation import Conversation, Role
 from kangaroo.playground.vocabulary import Language
 
-_BY_RULE = "written by rule"
 _FORMS = {
     Task.SHORT: 'one request for a one-sentence caption and that caption: {"rounds": [{"question", "answer"}]}',
     Task.OPEN: 'one question with an answer of a few words: {"rounds": [{"question", "answer"}]}',
@@ -92,7 +91,7 @@ def write(
         if len(written) == settings.num_records or merged is None:
             continue
         ruled = by_rule(task, merged, random.Random(f"{clip_id} {task} {settings.seed}"), others=others)
-        one = Written(task=task, rounds=ruled, how=_BY_RULE) if ruled else None
+        one = Written(task=task, rounds=ruled, how=BY_RULE) if ruled else None
         if asker is not None and task in _FORMS and merged.claims:
             one = _asked(task, merged, asker, settings, one, random.Random(f"{clip_id} {task}"))
         if one is not None:

@@ -15,6 +15,9 @@ from kangaroo.curation.words.balance import draw
 from kangaroo.errors import OptionError
 from kangaroo.playground.vocabulary import Language
 
+BY_RULE = "written by rule"
+"""What a record says where no model wrote it."""
+
 
 class Task(StrEnum):
     """What a record teaches; the record's `task` says so."""
@@ -88,7 +91,7 @@ class InstructSettings:
     @property
     def how(self) -> str:
         """What a record says of who wrote it."""
-        return "written by rule" if self.model is None else f"written by {self.model.name}"
+        return BY_RULE if self.model is None else f"written by {self.model.name}"
 
 
 def tasks_of(clip_id: str, settings: InstructSettings) -> list[Task]:

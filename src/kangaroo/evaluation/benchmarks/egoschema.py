@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from kangaroo.evaluation.benchmark import Benchmark, Outcome, Prompt, Question, Row, Rules, words
-from kangaroo.evaluation.choices import DIRECTLY, LETTER_TOKENS, choice, options_text, own_prompt, unlettered
+from kangaroo.evaluation.benchmark import Benchmark, Outcome, Question, Row, words
+from kangaroo.evaluation.choices import asked_directly, choice, unlettered
 from kangaroo.evaluation.harnesses import lmms_eval_mmmu_letter
 
 
@@ -19,13 +19,6 @@ def _question(row: Row) -> Question:
     )
 
 
-def _prompt(question: Question, _: str, rules: Rules) -> Prompt:
-    if rules is Rules.STRICT:
-        return own_prompt(question)
-    text = f"{question.question}\n{options_text(question)}\n{DIRECTLY}"
-    return Prompt(text=text, max_new_tokens=LETTER_TOKENS)
-
-
 def _submission(read: Iterable[tuple[Question, str | None]]) -> dict[str, int]:
     """Return what the authors' server takes: the number of the option for each film, -1 for none."""
     return {question.film: -1 if letter is None else question.letters.index(letter) for question, letter in read}
@@ -37,7 +30,7 @@ EGOSCHEMA = Benchmark(
     source="https://huggingface.co/datasets/lmms-lab/egoschema",
     records=lambda data: data.rows("Subset/test-*.parquet"),
     question=_question,
-    prompt=_prompt,
+    prompt=asked_directly,
     judge=choice(lambda output, question: lmms_eval_mmmu_letter(output, question.options), failing=Outcome.GUESSED),
 )
 

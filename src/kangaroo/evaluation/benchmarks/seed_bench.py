@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from kangaroo.evaluation.benchmark import Benchmark, Prompt, Question, Row, Rules, Verdict, Way, words
-from kangaroo.evaluation.choices import DIRECTLY, LETTER_TOKENS, choice, letter_of, options_text, own_prompt, verdict
+from kangaroo.evaluation.choices import asked_directly, choice, letter_of, verdict
 from kangaroo.evaluation.dataset import Dataset
 from kangaroo.evaluation.harnesses import first_character
 
@@ -37,20 +37,13 @@ def _question(row: Row) -> Question:
     )
 
 
-def _prompt(question: Question, _: str, rules: Rules) -> Prompt:
-    if rules is Rules.STRICT:
-        return own_prompt(question)
-    text = f"{question.question}\n{options_text(question)}\n{DIRECTLY}"
-    return Prompt(text=text, max_new_tokens=LETTER_TOKENS)
-
-
 SEED_BENCH = Benchmark(
     name="seed-bench-video",
     title="SEED-Bench, video",
     source="https://huggingface.co/datasets/AILab-CVC/SEED-Bench (films of SSv2, Epic-Kitchens and Breakfast)",
     records=_records,
     question=_question,
-    prompt=_prompt,
+    prompt=asked_directly,
     judge=choice(lambda output, question: first_character(output, question.letters)),
 )
 
