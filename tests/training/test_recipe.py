@@ -46,6 +46,9 @@ def test_a_recipe_is_read_into_the_types_of_its_fields(tmp_path):
         ('out = "a"\nminutes = "x"', "minutes = 'x' is not a number"),
         ("out = 3", "out = 3 is not text in quotes"),
         ('out = "a"\nworkers = -1', "workers is -1; give 0 or more"),
+        ('out = "a"\nsamples = [5, 5]', "samples names 2 numbers; give one, or one for each of 5 stages"),
+        ('out = "a"\nsamples = [5, 5, 0, 5, 5]', "samples is 0; give 1 or more"),
+        ('out = "a"\nsamples = [5, "x"]', r"samples = \[5, 'x'\] is not a whole number, or a list of them"),
         ('out = "a"\nrows_per_pass = 0', "rows_per_pass is 0; give 1 or more"),
         ('out = "a"\nutilisation = 1.5', "utilisation is 1.5; give a share above 0, at most 1"),
         ('out = "a"\nrecompute = "some"', "recompute = 'some' is not one of none, selective, full"),
@@ -63,6 +66,15 @@ def test_what_is_wrong_with_a_recipe_is_said_with_the_file_and_the_remedy(tmp_pa
     with pytest.raises(OptionError, match=complaint) as caught:
         read(tmp_path, text)
     assert str(tmp_path / "recipe.toml") in str(caught.value)
+
+
+def test_stages_see_as_many_samples_as_the_recipe_says(tmp_path):
+    def samples(line):
+        return [stage.samples for stage in read(tmp_path, f'out = "a"\ncurriculum = "tiny"\n{line}').stages]
+
+    assert samples("") == [12] * 5
+    assert samples("samples = 3") == [3] * 5
+    assert samples("samples = [1, 2, 3, 4, 5]") == [1, 2, 3, 4, 5]
 
 
 def test_a_recipe_that_is_not_there_points_to_the_examples(tmp_path):

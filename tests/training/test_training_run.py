@@ -223,6 +223,23 @@ def test_probes_say_what_share_of_test_questions_is_right(recipe, world, whole, 
     assert {"language en", "language zh"} <= probe.keys()
 
 
+def test_sigterm_saves_what_was_trained_and_the_run_goes_on_from_there(recipe, world, whole, tmp_path):
+    told = replace(recipe, out=tmp_path / "told", start=whole.folder(3), save_every=100)
+
+    def watch(stage, step):
+        if step.number == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert not Run(told, world, stages=(4, 4), watch=watch).go()
+    assert signal.getsignal(signal.SIGTERM) is before
+    run = Run(told, world, stages=(4, 4))
+    assert run.go()
+    assert [line["step"] for line in metrics(told.out)] == list(range(1, len(metrics(told.out)) + 1))
+    theirs, ours = (load_file(each.folder(4) / "model.safetensors") for each in (whole, run))
+    assert all(torch.equal(weight, theirs[name]) for name, weight in ours.items())
+
+
 def test_a_stage_under_way_goes_on_only_as_it_began(recipe, world, whole, tmp_path):
     begun = replace(recipe, out=tmp_path / "begun", start=whole.folder(3), minutes=0.0)
     assert not Run(begun, world, stages=(4, 4)).go()

@@ -168,7 +168,7 @@ def train(
         with Bars(every=wanted.log_every, shown=leads) as bars:
             done = Run(wanted, world, stages=span, watch=bars).go()
         if leads:
-            typer.echo("done" if done else f"stopped after {wanted.minutes:g} minutes; the same command goes on")
+            typer.echo("done" if done else "saved and stopped; the same command goes on")
 
 
 for verb in (batch, serve, ui, vllm, convert, assemble, export, doctor):

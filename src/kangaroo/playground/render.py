@@ -13,6 +13,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
+from kangaroo.compiling import compiled
 from kangaroo.playground.atlas import atlas
 from kangaroo.playground.film import PATTERNS, Film
 from kangaroo.playground.pack import TILE_PX
@@ -33,13 +34,18 @@ def backgrounds(film: Film, times_s: np.ndarray) -> Float32[np.ndarray, "frame p
 
 
 class Renderer:
-    """Draws on one device, sprites in one style.
+    """Draws on one device, sprites in one style; `is_compiled` pays on a GPU for whoever draws many films of one size.
 
     >>> frames = Renderer("cpu").draw(make_film(seed=1), np.array([0.0, 1.0]), height_px=112, width_px=112)
     """
 
-    def __init__(self, device: torch.device | str = "cpu", *, style: Style = Style.FLUENT) -> None:
+    def __init__(
+        self, device: torch.device | str = "cpu", *, style: Style = Style.FLUENT, is_compiled: bool = False
+    ) -> None:
         self.device = torch.device(device)
+        self.is_compiled = is_compiled
+        self._paint_background = compiled(_paint_background) if is_compiled else _paint_background
+        self._lay_over = compiled(_lay_over) if is_compiled else _lay_over
         self.dtype = torch.float16 if self.device.type == "cuda" else torch.float32
         self.tiles = {
             side: atlas(side, style).to(self.device, self.dtype) for side in (TILE_PX, TILE_PX // 2, TILE_PX // 4)
@@ -81,26 +87,32 @@ class Renderer:
     ) -> Tensor:
         # which slots and patterns are used is asked on the CPU, where the numbers come from: the GPU never waits
         used = [torch.nonzero(states[:, slot, 4] > 0).flatten() for slot in range(states.shape[1])]
-        kinds = sorted({int(kind) for kind in patterns[:, 0]})
-        states = states.to(self.device, non_blocking=True)
+        # what is compiled paints all kinds, so that it is compiled once
+        kinds = range(len(PATTERNS)) if self.is_compiled else sorted({int(kind) for kind in patterns[:, 0]})
+        states = rearrange(
+            states.to(self.device, non_blocking=True), "frame slot state -> slot frame state"
+        ).contiguous()
         patterns = patterns.to(self.device, non_blocking=True)
         aspects = aspects.to(self.device, non_blocking=True)
-        y = (torch.arange(height_px, device=self.device) + 0.5) / height_px
-        x = (torch.arange(width_px, device=self.device) + 0.5) / width_px
-        canvas = _paint_background(patterns, kinds, x, y).to(self.dtype)
+        y, x = (
+            rearrange((torch.arange(side, device=self.device) + 0.5) / side, "place -> 1 place")
+            for side in (height_px, width_px)
+        )
+        canvas = self._paint_background(patterns, tuple(kinds), x, y, dtype=self.dtype)
         tiles = self._tiles_for(min(height_px, width_px))
         for slot, frames in enumerate(used):
             if not len(frames):
                 continue
             where = frames.to(self.device, non_blocking=True)
-            whole = len(frames) == len(states)
-            state = states[:, slot] if whole else states[where, slot]
-            grid = _tile_coordinates(state, aspects if whole else aspects[where], x, y).to(self.dtype)
-            layers = F.grid_sample(tiles[state[:, 8].long()], grid, align_corners=False)
-            alpha = state[:, 4].to(self.dtype)[:, None, None, None]
-            tint = rearrange(state[:, 5:8].to(self.dtype), "frame rgb -> frame rgb 1 1")
-            below = canvas if whole else canvas[where]
-            drawn = alpha * (layers[:, :3] + tint * layers[:, 3:4]) + (1 - alpha * layers[:, 4:5]) * below
+            whole = len(frames) == len(patterns)
+            drawn = self._lay_over(
+                canvas if whole else canvas[where],
+                tiles,
+                states[slot] if whole else states[slot, where],
+                aspects if whole else aspects[where],
+                x,
+                y,
+            )
             if whole:
                 canvas = drawn
             else:
@@ -114,29 +126,38 @@ class Renderer:
         return self.tiles[max(fitting, default=min(self.tiles))]
 
 
+def _lay_over(below: Tensor, tiles: Tensor, state: Tensor, aspects: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Return the frames `below` with a tile over each."""
+    grid = _tile_coordinates(state, aspects, x, y).to(below.dtype)
+    layers = F.grid_sample(tiles[state[:, 8].long()], grid, align_corners=False)
+    alpha = state[:, 4].to(below.dtype)[:, None, None, None]
+    tint = rearrange(state[:, 5:8].to(below.dtype), "frame rgb -> frame rgb 1 1")
+    return alpha * (layers[:, :3] + tint * layers[:, 3:4]) + (1 - alpha * layers[:, 4:5]) * below
+
+
 def _tile_coordinates(state: Tensor, aspects: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Return, for every pixel, where it falls in the tile, -1 to 1."""
     unit_x = (1 / aspects).clamp(max=1)[:, None]
     unit_y = aspects.clamp(max=1)[:, None]
     scale = (2 / state[:, 2])[:, None]
-    across = (x[None] - state[:, 0:1]) / unit_x * scale
-    down = (y[None] - state[:, 1:2]) / unit_y * scale
+    across = (x - state[:, 0:1]) / unit_x * scale
+    down = (y - state[:, 1:2]) / unit_y * scale
     cos, sin = torch.cos(state[:, 3])[:, None, None], torch.sin(state[:, 3])[:, None, None]
     across, down = across[:, None, :], down[:, :, None]
     return torch.stack([across * cos + down * sin, down * cos - across * sin], dim=-1)
 
 
-def _paint_background(patterns: Tensor, kinds: Iterable[int], x: Tensor, y: Tensor) -> Tensor:
+def _paint_background(patterns: Tensor, kinds: Iterable[int], x: Tensor, y: Tensor, *, dtype: torch.dtype) -> Tensor:
     """Paint what lies behind the things; `kinds` are those that occur."""
     kind = patterns[:, 0][:, None, None]
     angle, frequency = patterns[:, 7][:, None, None], patterns[:, 8][:, None, None]
-    along = torch.cos(angle) * x[None, None, :] + torch.sin(angle) * y[None, :, None]
-    across = torch.cos(angle) * y[None, :, None] - torch.sin(angle) * x[None, None, :]
+    along = torch.cos(angle) * x[:, None, :] + torch.sin(angle) * y[:, :, None]
+    across = torch.cos(angle) * y[:, :, None] - torch.sin(angle) * x[:, None, :]
     share = torch.zeros_like(along)
     for index in kinds:
         share = torch.where(kind == index, _share_of_second(PATTERNS[index], along, across, 6.2832 * frequency), share)
     first, second = patterns[:, 1:4][:, :, None, None], patterns[:, 4:7][:, :, None, None]
-    return first + (second - first) * share[:, None]
+    return (first + (second - first) * share[:, None]).to(dtype)
 
 
 def _share_of_second(pattern: str, along: Tensor, across: Tensor, pace: Tensor) -> Tensor:

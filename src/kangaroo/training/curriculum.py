@@ -181,7 +181,9 @@ KANGAROO = (
 
 _HARDER = tuple((family, 2.0) for family in (Family.WHAT, Family.ORDER, Family.ACTION, Family.COUNT, Family.CHANGE))
 _TELL = Mixture(num_rounds=3, describe_share=0.6, choice_share=0.2)
-_ASK = Mixture(num_rounds=5, describe_share=0.15, choice_share=0.65, weights=_HARDER)
+_ASK = Mixture(num_rounds=6, describe_share=0.15, choice_share=0.65, weights=_HARDER)
+# of a long film a round costs a hundredth of its frames
+_ASK_MORE = replace(_ASK, num_rounds=10)
 
 
 def _joey(stage: Stage, *, rows: int, samples: int, rate: float, data: tuple[Drawn, ...]) -> Stage:
@@ -230,7 +232,7 @@ JOEY = (
         data=(
             replace(_STILLS, weight=0.05),
             Drawn(least_s=2.5, most_s=16.0, conversations=3, rounds=_ASK, weight=0.5),
-            Drawn(least_s=16.0, most_s=64.0, conversations=3, rounds=_ASK, weight=0.45),
+            Drawn(least_s=16.0, most_s=64.0, conversations=3, rounds=_ASK_MORE, weight=0.45),
         ),
     ),
     _joey(
@@ -239,8 +241,8 @@ JOEY = (
         samples=80_000,
         rate=7e-4,
         data=(
-            Drawn(least_s=2.5, most_s=64.0, conversations=2, rounds=_ASK, weight=0.5),
-            Drawn(least_s=64.0, most_s=180.0, conversations=1, rounds=_ASK, weight=0.5),
+            Drawn(least_s=2.5, most_s=64.0, conversations=3, rounds=_ASK_MORE, weight=0.5),
+            Drawn(least_s=64.0, most_s=180.0, conversations=2, rounds=_ASK_MORE, weight=0.5),
         ),
     ),
 )

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from kangaroo.compiling import compiled
 from kangaroo.dialogue.video_processor import EVA_CLIP_MEAN, EVA_CLIP_STD, normalise
 from kangaroo.model.transfer import pinned, sent
 from kangaroo.playground.render import Renderer
@@ -31,6 +32,7 @@ class Painter:
         self.device, self.image_size_px = device, image_size_px
         self.renderer: Renderer | None = None
         self.generator = torch.Generator(device)
+        self.roughen = compiled(_roughen) if device.type == "cuda" else _roughen
         # put there once: numbers sent with every batch would make the device wait
         self.mean, self.std = (torch.tensor(value, device=device) for value in (EVA_CLIP_MEAN, EVA_CLIP_STD))
 
@@ -51,7 +53,7 @@ class Painter:
         return normalise(pixels.float(), mean=self.mean, std=self.std)
 
     def _drawn(self, films: Sequence[DrawnFilm]) -> Tensor:
-        self.renderer = self.renderer or Renderer(self.device)
+        self.renderer = self.renderer or Renderer(self.device, is_compiled=self.device.type == "cuda")
         aspects = torch.tensor([film.aspect for film in films], dtype=torch.float32)
         return self.renderer.render(
             pinned(_on_end(film.states for film in films), self.device),
@@ -74,11 +76,15 @@ class Painter:
             strength = (low + (high - low) * strength).to(pixels.dtype)
             return strength.repeat_interleave(counts, dim=0, output_size=len(pixels))
 
-        blurred = F.avg_pool2d(pixels, 3, stride=1, padding=1, count_include_pad=False)
-        pixels = torch.lerp(pixels, blurred, per_film(0.0, 0.8))
-        pixels = (pixels - 0.5) * per_film(0.85, 1.1) + 0.5 + per_film(-0.06, 0.06)
+        strengths = per_film(0.0, 0.8), per_film(0.85, 1.1), per_film(-0.06, 0.06), per_film(0.0, 0.03)
         noise = torch.empty_like(pixels).normal_(generator=self.generator)
-        return (pixels + noise * per_film(0.0, 0.03)).clamp(0, 1)
+        return self.roughen(pixels, noise, *strengths)
+
+
+def _roughen(pixels: Tensor, noise: Tensor, blur: Tensor, contrast: Tensor, light: Tensor, grain: Tensor) -> Tensor:
+    blurred = F.avg_pool2d(pixels, 3, stride=1, padding=1, count_include_pad=False)
+    pixels = (torch.lerp(pixels, blurred, blur) - 0.5) * contrast + 0.5 + light
+    return (pixels + noise * grain).clamp(0, 1)
 
 
 def _on_end(arrays: Iterable[np.ndarray]) -> Tensor:

@@ -20,6 +20,7 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_f
 from torch.distributed.tensor import DTensor
 from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
 
+from kangaroo.compiling import compiled
 from kangaroo.errors import OptionError
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.model.packed import ContextGroup
@@ -170,12 +171,9 @@ def _recomputed(forward: Callable[..., Any], mode: Recompute) -> Callable[..., A
 
 
 def compile_blocks(model: KangarooForConditionalGeneration) -> None:
-    """Compile what repeats, hooks of sharding left outside: one compilation serves all blocks of a kind in all stages.
-
-    Frames, patches and tokens are left open: their numbers differ from step to step and from stage to stage.
-    """
+    """Compile what repeats, hooks of sharding left outside: one compilation serves all blocks of a kind."""
     for block in blocks(model):
-        block.forward = torch.compile(block.forward, dynamic=True)
+        block.forward = compiled(block.forward)
 
 
 def shard(objective: Objective, world: World, *, compute_dtype: torch.dtype) -> None:

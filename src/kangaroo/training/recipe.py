@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from kangaroo.errors import OptionError
 from kangaroo.training.curriculum import CURRICULA, Records, Stage
@@ -34,7 +34,7 @@ class Recipe:
         curriculum: A name of `CURRICULA`.
         start: A model's folder to start from: its weights and tokenizer; None starts at random.
         data: Paths of records by the names that the curriculum calls them.
-        samples: How many samples each stage sees, instead of the curriculum's own number.
+        samples: How many samples each stage sees, instead of the curriculum's own number: one for all, or one each.
         rows: Packed rows in one step over all GPUs, likewise.
         device: Where to train.
         workers: Processes that read, draw and pack.
@@ -58,7 +58,7 @@ class Recipe:
     curriculum: str = "joey"
     start: Path | None = None
     data: Mapping[str, Path] = field(default_factory=dict)
-    samples: int | None = None
+    samples: int | tuple[int, ...] | None = None
     rows: int | None = None
     device: str = "cuda"
     workers: int = 8
@@ -86,8 +86,12 @@ class Recipe:
         for name in ("lookahead", "rows_per_pass", "context_gpus", "log_every", "save_every", "probe_films", "gpus"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} is {getattr(self, name)}; give 1 or more")
-        for name in ("samples", "rows"):
-            if (value := getattr(self, name)) is not None and value < 1:
+        if len(self._samples) != (known_stages := len(CURRICULA[self.curriculum])):
+            raise OptionError(
+                f"samples names {len(self._samples)} numbers; give one, or one for each of {known_stages} stages"
+            )
+        for name, value in (("rows", self.rows), *(("samples", one) for one in self._samples)):
+            if value is not None and value < 1:
                 raise OptionError(f"{name} is {value}; give 1 or more, or leave it out")
         if not 0 < self.utilisation <= 1:
             raise OptionError(f"utilisation is {self.utilisation:g}; give a share above 0, at most 1")
@@ -99,8 +103,15 @@ class Recipe:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The curriculum's stages, as this recipe changes them."""
-        changes = {name: value for name in ("samples", "rows") if (value := getattr(self, name)) is not None}
-        return tuple(replace(stage, **changes) for stage in CURRICULA[self.curriculum])
+        return tuple(
+            replace(stage, samples=seen or stage.samples, rows=self.rows or stage.rows)
+            for stage, seen in zip(CURRICULA[self.curriculum], self._samples, strict=True)
+        )
+
+    @property
+    def _samples(self) -> tuple[int | None, ...]:
+        each = self.samples
+        return each if isinstance(each, tuple) else (each,) * len(CURRICULA[self.curriculum])
 
     @property
     def machine(self) -> str:
@@ -164,13 +175,15 @@ def _read(name: str, value: Any, kind: Any) -> Any:
         return Recompute(value)
     if kind is str and isinstance(value, str):
         return value
-    if kind in (int, int | None) and isinstance(value, int) and not isinstance(value, bool):
+    if name == "samples" and isinstance(value, list) and all(type(one) is int for one in value):
+        return tuple(value)
+    if int in (kind, *get_args(kind)) and isinstance(value, int) and not isinstance(value, bool):
         return value
     if kind in (float, float | None) and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    wanted = {int: "a whole number", int | None: "a whole number", Recompute: f"one of {', '.join(Recompute)}"}.get(
-        kind
-    )
-    if wanted is None:
+    wanted = f"one of {', '.join(Recompute)}" if kind is Recompute else None
+    if int in (kind, *get_args(kind)):
+        wanted = "a whole number" + (", or a list of them" if name == "samples" else "")
+    elif wanted is None:
         wanted = "a number" if kind in (float, float | None) else "text in quotes"
     raise OptionError(f"{name} = {value!r} is not {'a table of paths' if name == 'data' else wanted}")

@@ -5,9 +5,13 @@ until then, its checkpoints; and for the whole run `metrics.jsonl`, TensorBoard'
 """
 
 import logging
+import math
 import shutil
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,7 +47,8 @@ logger = logging.getLogger(__name__)
 
 
 class Run:
-    """One run on one machine or many. `go` trains until the end or until the recipe's minutes are over.
+    """One run on one machine or many. `go` trains until the end, or is saved and stops: when the recipe's minutes are
+    over, or when SIGTERM says that the machine is wanted back.
 
     Args:
         recipe: What to do.
@@ -76,8 +81,11 @@ class Run:
     def go(self) -> bool:
         """Train; return whether all wanted stages are done."""
         self.recipe.out.mkdir(parents=True, exist_ok=True)
-        self.started = time.monotonic()
-        with Journal(self.recipe.out, is_writer=self.world.rank == 0) as self.journal:
+        self.started, self.is_told_to_stop = time.monotonic(), False
+        with (
+            _heard(signal.SIGTERM, self._stop),
+            Journal(self.recipe.out, is_writer=self.world.rank == 0) as self.journal,
+        ):
             for number in range(self.first, self.last + 1):
                 if not self.folder(number).is_dir() and not self._train(number):
                     return False
@@ -179,12 +187,14 @@ class Run:
         """Return what must not change while a stage is under way."""
         return {"curriculum": repr(stage), "seed": self.recipe.seed, "lora_rank": self.recipe.lora_rank}
 
+    def _stop(self, *_: Any) -> None:
+        self.is_told_to_stop = True
+
     def _over(self) -> bool:
-        """Whether the minutes are over by the first rank's clock: all must stop at the same step."""
-        if self.recipe.minutes is None:
-            return False
-        over = time.monotonic() - self.started > 60 * self.recipe.minutes
-        return bool(self.world.sum(torch.tensor(int(over and self.world.rank == 0))))
+        """Whether any process has been told to stop, or its minutes are over: all must stop at the same step."""
+        minutes = math.inf if self.recipe.minutes is None else self.recipe.minutes
+        over = self.is_told_to_stop or time.monotonic() - self.started > 60 * minutes
+        return bool(self.world.sum(torch.tensor(int(over))))
 
     def _begin(self, number: int) -> tuple[KangarooForConditionalGeneration, KangarooProcessor]:
         before = self.folder(number - 1) if number > 1 else None
@@ -227,6 +237,19 @@ def estimates(recipe: Recipe, stages: tuple[int, int]) -> Iterator[Estimate]:
         found = estimate(config, stage, recipe, encoder)
         missing = f"the sizes of {recipe.curriculum}, for {recipe.start} is not there yet" if absent else ""
         yield replace(found, assumed="; ".join(filter(None, (missing, found.assumed))))
+
+
+@contextmanager
+def _heard(number: signal.Signals, handler: Callable[..., None]) -> Iterator[None]:
+    """Handle a signal for a while; only a process's main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def _in_turn(streams: list[PackingState], world: World) -> list[PackingState]:
