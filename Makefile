@@ -58,6 +58,7 @@ test: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest $(EVERYWHERE) $(ARGS)
 
 test-long: install
+	$(BIN)/kangaroo curate fetch-models writer
 	$(BIN)/pytest -m long $(ARGS)
 
 test-gpu: install

@@ -223,6 +223,9 @@ def test_a_server_that_would_let_strangers_in_is_refused(capsys, monkeypatch):
     assert "no API key is set; set KANGAROO_API_KEY" in capsys.readouterr().err
     assert run(["serve", "--api-key", " "]) == 2
     assert "the API key is empty" in capsys.readouterr().err
+    monkeypatch.setenv("KANGAROO_API_KEY", "")
+    assert run(["serve"]) == 2
+    assert "KANGAROO_API_KEY is empty" in capsys.readouterr().err
     assert run(["serve", "--host", "nowhere.invalid", "--api-key", "x", "--device", "cpu"]) == 2
     assert "cannot listen at nowhere.invalid:8000" in capsys.readouterr().err
 

@@ -121,6 +121,7 @@ def test_sampling_is_obeyed(server, joey):
     stop = whole[10:14]
     stopped = ask(server, about(part, TELL), stop=[stop], max_tokens=40).choices[0]
     assert (stopped.message.content, stopped.finish_reason) == (whole.partition(stop)[0], "stop")
+    assert streamed(server, about(part, TELL), stop=whole[0])[:2] == ("", "stop")
     warm = {"temperature": 1.5, "top_p": 0.9, "max_tokens": 20}
     seeded = {ask(server, about(part, TELL), seed=7, **warm).choices[0].message.content for _ in range(2)}
     assert seeded == {joey.chat(FILM).ask(TELL, sampling=_warm(seed=7)).read().text}

@@ -51,6 +51,14 @@ def test_another_conversation_takes_no_memory_of_this_one(memories):
     assert talk(memories, "a", "Reply of 1.", "and?", "Reply of 1.", "so?", "Reply of 1.", "!") == "Reply of 1. "
 
 
+def test_a_question_that_is_refused_costs_no_memory(memories):
+    talk(memories, "a")
+    conversation = Conversation().ask("a").reply("Reply of 1.").ask("and?")
+    with pytest.raises(ValueError, match="refused"), memories.lend(conversation):
+        raise ValueError("refused")
+    assert talk(memories, "a", "Reply of 1.", "and?") == "Reply of 1. "
+
+
 def test_what_was_not_used_for_longest_is_forgotten(memories):
     for said in "abcde":
         talk(memories, said)  # ten tokens each

@@ -39,6 +39,7 @@ def told(response):
     assert set(error) == {"message", "type", "param", "code"}
     assert "Traceback" not in error["message"]
     assert "/tmp" not in error["message"]
+    assert len(error["message"]) <= 500
     assert "\n" not in error["message"]
     return response.status_code, error["param"]
 
@@ -59,12 +60,22 @@ def told(response):
         ({"seed": -1}, 400, "seed"),
         ({"max_tokens": 0}, 400, "max_tokens"),
         ({"max_tokens": 1 << 20}, 400, "messages"),
-        ({"stop": [""]}, 400, "stop"),
+        ({"stop": [""]}, 400, "stop[0]"),
+        ({"stop": ""}, 400, "stop"),
+        ({"stop": 5}, 400, "stop"),
+        ({"stop": ["a"] * 17}, 400, "stop"),
+        ({"stop": [1] * 100_000}, 400, "stop"),
+        ({"messages": [1] * 100_000}, 400, "messages"),
+        ({f"x{number}": 1 for number in range(100)}, 400, None),
+        ({"x" * 100_000: 1}, 400, "x" * 500),
         ({"stream": "yes"}, 400, "stream"),
         ({"stream_options": {"include_usage": True}}, 400, None),
         ({"messages": []}, 400, "messages"),
         ({"messages": 5}, 400, "messages"),
         ({"messages": [{"role": "user"}]}, 400, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": None}]}, 400, "messages[0].content"),
+        ({"messages": ["x"]}, 400, "messages[0]"),
+        ({"model": None}, 400, "model"),
         ({"messages": [{"role": "robot", "content": "x"}]}, 400, "messages[0].role"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, 400, None),
         ({"messages": [{"role": "user", "content": [{"type": "audio"}]}]}, 400, "messages[0].content[0]"),
@@ -105,6 +116,11 @@ def test_what_would_change_nothing_is_let_pass(small):
         ("http://WEB/text", 400),
         ("http://WEB:99999/", 400),
         ("http://", 400),
+        ("http://[", 400),
+        ("http://exa\u2100mple.org/", 400),
+        ("file://[", 400),
+        ("data:video/mp4;base64,\u00e9AAA", 400),
+        ("data:" + "x" * 100_000 + ";base64,AA", 400),
         ("ftp://example.org/film.mp4", 400),
         ("concat:a|b", 400),
         ("/etc/passwd", 400),
@@ -164,7 +180,35 @@ def test_uploads_hold_films_and_nothing_else(small):
     assert told(upload(files=film, data={"purpose": "vision", "expires_after[seconds]": "9"}))[0] == 400
     assert told(upload(data={"purpose": "vision"})) == (400, "file")
     assert told(upload(content=b"nonsense"))[0] == 400
+    assert told(upload(files=[("file", film["file"])] * 2, data={"purpose": "vision"}))[0] == 400
     assert upload(files=film, data={"purpose": "vision"}).json()["bytes"] == FILM.stat().st_size
+
+
+def test_a_name_that_is_no_text_spoils_no_list(small):
+    parts = [
+        b'--B\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n',
+        b'--B\r\nContent-Disposition: form-data; name="file"; filename="\\ud800.mp4"\r\n\r\n',
+        FILM.read_bytes() + b"\r\n--B--\r\n",
+    ]
+    headers = {"content-type": "multipart/form-data; boundary=B; charset=unicode_escape"}
+    kept = httpx2.post(f"{small.url}/files", content=b"".join(parts), headers=headers, timeout=30)
+    assert kept.json()["filename"] == "?.mp4"
+    assert kept.json()["id"] in [one["id"] for one in httpx2.get(f"{small.url}/files").json()["data"]]
+    assert httpx2.delete(f"{small.url}/files/{kept.json()['id']}").json()["deleted"]
+
+
+def test_uploads_are_listed_page_by_page(small):
+    with FILM.open("rb") as film:
+        ids = [small.client.files.create(file=film, purpose="user_data").id for _ in range(3)]
+    listed = small.client.files.list(purpose="user_data", order="asc", limit=2)
+    assert [one.id for one in listed.data] == ids[:2]
+    assert [one.id for one in listed] == ids
+    assert [one.id for one in small.client.files.list(purpose="user_data")] == ids[::-1]
+    for query in ({"limit": 0}, {"order": "up"}, {"nonsense": 1}, {"purpose": "none"}):
+        assert told(httpx2.get(f"{small.url}/files", params=query)) == (400, next(iter(query)))
+    assert told(httpx2.get(f"{small.url}/files", params={"after": "file-none"}))[0] == 404
+    for id in ids:
+        small.client.files.delete(id)
 
 
 def test_nonsense_over_http_is_told(small):
@@ -175,9 +219,15 @@ def test_nonsense_over_http_is_told(small):
     assert told(post(content=b"{", headers=json_type)) == (400, None)
     assert told(post(content=b"[" * 100000, headers=json_type))[0] == 400
     assert told(post(content=b'{"model": NaN}', headers=json_type))[0] == 400
-    assert told(post(content=b"{}", headers={"content-type": "text/plain"}))[0] == 400
-    assert told(post(content=b"[]", headers=json_type))[0] == 400
-    assert told(httpx2.get(f"{small.url}/chat/completions"))[0] == 405
+    for body, headers in ((b"{}", {"content-type": "text/plain"}), (b"[]", json_type)):
+        refused = post(content=body, headers=headers)
+        assert told(refused) == (400, None)
+        assert "Content-Type: application/json" in refused.json()["error"]["message"]
+    unreadable = post(content=b'{"seed": ' + b"9" * 5000 + b"}", headers=json_type)
+    assert unreadable.json()["error"]["code"] == "invalid_json"
+    wrong_way = httpx2.get(f"{small.url}/chat/completions")
+    assert (told(wrong_way)[0], wrong_way.headers["allow"]) == (405, "POST")
+    assert httpx2.head(f"{small.root}/healthz").status_code == 200
     assert told(httpx2.get(f"{small.url}/nothing"))[0] == 404
     assert told(httpx2.get(f"{small.url}/models/none"))[0] == 404
 
@@ -247,6 +297,13 @@ def test_settings_that_would_let_strangers_in_are_refused(tmp_path):
     with pytest.raises(OptionError, match=r"0\.0\.0\.0, and no API key is set"):
         Settings(host="0.0.0.0")
     assert Settings(host="0.0.0.0", api_key="x").port == Settings(host="::1").port
-    for wrong in ({"api_key": " "}, {"port": 70000}, {"folder": tmp_path / "none"}, {"num_running": 0}):
+    for wrong in (
+        {"api_key": " "},
+        {"api_key": "a\n"},
+        {"api_key": "\u00e9"},
+        {"port": 70000},
+        {"folder": tmp_path / "none"},
+        {"num_running": 0},
+    ):
         with pytest.raises(OptionError, match=r"give|name"):
             Settings(**wrong)

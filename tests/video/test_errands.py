@@ -9,7 +9,7 @@ from films import encode, save
 from kangaroo.errors import VideoError
 from kangaroo.video.decode import plan_frames, read_frames
 from kangaroo.video.errands import Errands, Workers
-from kangaroo.video.isolate import Limits
+from kangaroo.video.isolate import Limits, Worker
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
 
@@ -49,6 +49,22 @@ def test_errands_that_are_cancelled_end_at_once_and_cost_others_nothing(film, wo
     with pytest.raises(VideoError, match="nobody waits"):
         errands.call(len, "x", name="film.mp4")
     assert Errands(workers).call(len, "abc", name="film.mp4") == 3
+
+
+def test_a_cancel_that_comes_once_the_answer_is_there_costs_others_nothing():
+    class Late(Worker):
+        def call(self, *arguments, **options):
+            result = super().call(*arguments, **options)
+            cancelled.cancel()
+            return result
+
+    pool = Workers(Limits(time_s=20.0), num_workers=1, make=Late)
+    try:
+        for _ in range(2):
+            cancelled = Errands(pool)
+            assert cancelled.call(len, "abc", name="film.mp4") == 3
+    finally:
+        pool.close()
 
 
 def test_who_waits_for_a_worker_may_be_cancelled_too(workers):

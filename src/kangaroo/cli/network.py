@@ -41,7 +41,9 @@ def serve(
     """Answer over the network, as OpenAI's clients ask."""
     import logging
 
-    os.environ.pop("KANGAROO_API_KEY", None)  # processes that decode strangers' films need not hold it
+    # processes that decode strangers' films need not hold it; one that is set and empty is a mistake
+    if os.environ.pop("KANGAROO_API_KEY", None) == "" and api_key is None:
+        raise OptionError("KANGAROO_API_KEY is empty; set a key, or unset it")
     try:
         from kangaroo.serving.run import serve as run_server
     except ModuleNotFoundError as error:
@@ -52,7 +54,7 @@ def serve(
     settings = Settings(
         host=host,
         port=port,
-        api_key=api_key,
+        api_key=None if api_key is None else api_key.strip(),  # files of keys end in a new line
         allow_without_key=without_key,
         folder=folder,
         trusted_hosts=tuple(trust or ()),

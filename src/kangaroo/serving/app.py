@@ -3,31 +3,32 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any, Protocol, TypeVar, runtime_checkable
 
-from fastapi import FastAPI, Form, Request
+from fastapi import FastAPI, Form, Query, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from kangaroo.chat.answerer import Answer
 from kangaroo.chat.session import Ask
-from kangaroo.errors import KangarooError
+from kangaroo.errors import KangarooError, VideoError
 from kangaroo.serving.admission import Admission
 from kangaroo.serving.answering import Run
 from kangaroo.serving.errors import ApiError, as_api_error, error_body, error_response, invalid_request
 from kangaroo.serving.guard import Guard
-from kangaroo.serving.media import Media, Reading
+from kangaroo.serving.media import Media, Reading, told_at
 from kangaroo.serving.memories import Memories
 from kangaroo.serving.metrics import Metrics
 from kangaroo.serving.replies import Reply, event, file_object
-from kangaroo.serving.schema import CompletionRequest, UploadForm
+from kangaroo.serving.schema import CompletionRequest, UploadForm, UploadsQuery
 from kangaroo.serving.settings import Settings
 from kangaroo.serving.shelf import Shelf, Upload
 from kangaroo.video.sampler import FrameSampler
@@ -113,13 +114,18 @@ class Desk:
         Raises:
             KangarooError: It cannot be opened or is more than is taken.
         """
-        path, name = self.shelf.new_path(), (form.file.filename or "film")[:120]
+        # a client may choose how a name is spelt: not all of it need be text
+        name = (form.file.filename or "film").encode("utf-8", "replace").decode()[:120]
+        path = self.shelf.new_path()
         try:
             with path.open("wb") as file:
                 while chunk := form.file.file.read(1 << 20):
                     file.write(chunk)
             with self.shelf.keep(path) as film:
-                reading.source(film, name)
+                with told_at("file"):
+                    reading.source(film, name)
+                    if reading.is_cancelled:
+                        raise VideoError(f"{name}: nobody waits for it any more")
                 return self.shelf.add_upload(film, filename=name, purpose=form.purpose)
         finally:
             path.unlink(missing_ok=True)
@@ -176,7 +182,9 @@ def _add_chat(app: FastAPI, desk: Desk) -> None:
             raise
 
         async def chunks() -> AsyncIterator[bytes]:
-            if piece is not None:
+            if piece is None:
+                yield reply.begin()
+            else:
                 yield reply.begin() + reply.piece(piece.text)
                 # who asks for more has handed the first bytes to the socket
                 desk.metrics.first_byte_delay_s.observe(perf_counter() - piece.said_s)
@@ -214,7 +222,6 @@ class _Stream(StreamingResponse):
 def _add_files(app: FastAPI, desk: Desk) -> None:
     shelf = desk.shelf
 
-    @app.post("/v1/files")
     async def upload(form: Annotated[UploadForm, Form()], request: Request) -> dict[str, Any]:
         with Reading(media=desk.media) as reading:
             try:
@@ -222,9 +229,19 @@ def _add_files(app: FastAPI, desk: Desk) -> None:
             finally:
                 reading.cancel()
 
+    app.router.add_api_route("/v1/files", upload, methods=["POST"], route_class_override=_OneFileRoute)
+
     @app.get("/v1/files")
-    async def uploads() -> dict[str, Any]:
-        return {"object": "list", "data": [file_object(upload) for upload in shelf.uploads()], "has_more": False}
+    async def uploads(query: Annotated[UploadsQuery, Query()]) -> dict[str, Any]:
+        found = [one for one in shelf.uploads() if query.purpose in (None, one.purpose)]
+        found.sort(key=lambda one: one.created_s, reverse=query.order == "desc")
+        if query.after is not None:
+            places = [place for place, one in enumerate(found, start=1) if one.id == query.after]
+            if not places:
+                raise _no_file(query.after)
+            found = found[places[0] :]
+        data = [file_object(one) for one in found[: query.limit]]
+        return {"object": "list", "data": data, "has_more": len(found) > query.limit}
 
     @app.get("/v1/files/{file_id}")
     async def describe(file_id: str) -> dict[str, Any]:
@@ -238,6 +255,24 @@ def _add_files(app: FastAPI, desk: Desk) -> None:
         if not shelf.delete_upload(file_id):
             raise _no_file(file_id)
         return {"id": file_id, "object": "file", "deleted": True}
+
+
+class _OneFile(Request):
+    """A form of one film, all of which but that film is small."""
+
+    def form(self, **_: Any) -> Any:
+        """Return the form, as `Request.form` does."""
+        return super().form(max_files=1, max_fields=4)
+
+
+class _OneFileRoute(APIRoute):
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_one(request: Request) -> Response:
+            return await handle(_OneFile(request.scope, request.receive))
+
+        return handle_one
 
 
 def _add_information(app: FastAPI, desk: Desk) -> None:
@@ -254,6 +289,7 @@ def _add_information(app: FastAPI, desk: Desk) -> None:
             raise ApiError(404, f"the model here is called {name!r}", code="model_not_found", param="model")
         return model
 
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}

@@ -82,7 +82,10 @@ class Guard:
             known = hmac.compare_digest(shown.strip().encode(), key.encode())
             if path not in _OPEN and not (kind.lower() == "bearer" and known):
                 raise ApiError(
-                    401, "the API key is missing or wrong; send it as a bearer token", code="invalid_api_key"
+                    401,
+                    "the API key is missing or wrong; send it as a bearer token",
+                    code="invalid_api_key",
+                    headers={"WWW-Authenticate": "Bearer"},
                 )
             return
         # a site that a person visits could ask us through the browser, by a name of its own that leads here
@@ -118,7 +121,8 @@ class _Body:
         self._most = settings.max_upload_bytes if is_upload else settings.max_body_bytes
         patience_s = settings.body_s * (_UPLOAD_PATIENCE if is_upload else 1)
         self._deadline_s = get_running_loop().time() + patience_s
-        self._announced = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        self._announced, self._waits = headers.get("content-length", ""), "expect" in headers
         self._num_bytes, self._ended = 0, False
 
     async def check_announced(self) -> None:
@@ -152,7 +156,7 @@ class _Body:
         # a client that is still sending would see a broken connection rather than the answer
         num_bytes = 0
         with suppress(ApiError):
-            while not self._ended and num_bytes < _DISCARDED * self._most:
+            while not (self._ended or self._waits) and num_bytes < _DISCARDED * self._most:
                 num_bytes += len((await self._next()).get("body", b""))
         raise ApiError(413, f"the body is larger than the {self._most} bytes taken here", code="too_large")
 

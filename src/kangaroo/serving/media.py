@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from time import monotonic
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from kangaroo.chat.store import BoundedStore
 from kangaroo.dialogue.conversation import Conversation, Role, Text, Turn, Video
@@ -69,6 +69,11 @@ class Reading:
     def __exit__(self, *_: object) -> None:
         self._lent.close()
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nobody waits for the films any more."""
+        return self._decoding.is_cancelled
+
     def cancel(self) -> None:
         """Nobody waits for the films any more."""
         self._decoding.cancel()
@@ -114,7 +119,7 @@ class Reading:
         if isinstance(part, FramesPart):
             return self._frames(part, sampler, where)
         name, url = (part.type, part.image_url if isinstance(part, ImagePart) else part.video_url)
-        with _told_at(f"{where}.{name}.url"):
+        with told_at(f"{where}.{name}.url"):
             source, film = self._named(url.url)
             if isinstance(part, ImagePart) and not (film.info and film.info.is_image):
                 raise VideoError(f"{source.name}: a film, not a picture; send it as video_url")
@@ -123,9 +128,9 @@ class Reading:
     def _frames(self, part: FramesPart, sampler: FrameSampler | None, where: str) -> Video:
         pictures, times_s = [], [frame.time_s for frame in part.frames]
         for at, frame in enumerate(part.frames):
-            with _told_at(f"{where}.frames[{at}].url"):
+            with told_at(f"{where}.frames[{at}].url"):
                 pictures.append(self._named(frame.url)[0])
-        with _told_at(f"{where}.frames"):
+        with told_at(f"{where}.frames"):
             if any(one >= other for one, other in pairwise(times_s)):
                 raise VideoError("the times of the frames do not rise")
             key = tuple(str(picture.value) for picture in pictures), tuple(times_s)
@@ -161,7 +166,7 @@ class Reading:
 
     def _fetched(self, url: str) -> tuple[Film, str]:
         settings, shelf = self.media.settings, self.media.shelf
-        label = urlsplit(url)._replace(query="", fragment="").geturl().rpartition("@")[2][:120]
+        label = _split(url)._replace(query="", fragment="").geturl().rpartition("@")[2][:120]
         film = self._lent.enter_context(shelf.lend(url=url))
         if film is None:
             began_s = monotonic()
@@ -193,7 +198,7 @@ class Reading:
     def _allowed(self, url: str) -> Film:
         folder = self.media.settings.folder
         refused = ApiError(403, "no film here may be read by that file URL", code="file_not_allowed")
-        parts = urlsplit(url)
+        parts = _split(url)
         if folder is None or parts.netloc not in ("", "localhost") or "\0" in unquote(parts.path):
             raise refused
         try:
@@ -220,6 +225,13 @@ class Reading:
             )
 
 
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise VideoError(f"{url[:60]!r} is no URL ({error})") from None
+
+
 def _check_amount(request: CompletionRequest, settings: Settings) -> None:
     num_chars, num_films = 0, 0
     for message in request.messages:
@@ -244,7 +256,7 @@ def _check_amount(request: CompletionRequest, settings: Settings) -> None:
 
 
 @contextmanager
-def _told_at(param: str) -> Iterator[None]:
+def told_at(param: str) -> Iterator[None]:
     """Name the place in the request in whatever is refused inside."""
     try:
         yield

@@ -52,7 +52,8 @@ class Memories:
     def lend(self, conversation: Conversation) -> Iterator[Lent]:
         """Lend what a conversation is asked with; afterwards it is kept for the next round."""
         turns = tuple(map(_key, conversation.turns))
-        lent = Lent(ask=self._take(turns, conversation) or self._remembering(), conversation=conversation)
+        known, ask, known_size = self._take(turns, conversation) or (turns, self._remembering(), 0)
+        lent = Lent(ask=ask, conversation=conversation)
         try:
             yield lent
         finally:
@@ -60,16 +61,19 @@ class Memories:
             if answer is not None and answer.text:
                 (reply,) = Conversation().ask("?").reply(answer.text).turns[1:]
                 size = (answer.prompt_tokens or 0) + (answer.new_tokens or 0)
-                self._keep((*turns, _key(reply)), lent.ask, size)
+                self._keep((*turns, _key(reply)), ask, size)
+            elif answer is None and known_size:
+                self._keep(known, ask, known_size)  # refused before it was asked
 
-    def _take(self, turns: _Turns, conversation: Conversation) -> Ask | None:
+    def _take(self, turns: _Turns, conversation: Conversation) -> tuple[_Turns, Ask, int] | None:
         first = next((at for at, turn in enumerate(conversation.turns) if turn.role is Role.USER), 0)
         with self._lock:
             shared = {known: _common(known, turns) for known in self._kept}
             fit = [known for known, count in shared.items() if count > first and count >= len(known) - 2]
             if not fit:
                 return None
-            return self._kept.pop(max(fit, key=lambda known: shared[known]))[0]
+            best = max(fit, key=lambda known: shared[known])
+            return best, *self._kept.pop(best)
 
     def _keep(self, turns: _Turns, ask: Ask, size: int) -> None:
         with self._lock:

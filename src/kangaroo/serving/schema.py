@@ -21,13 +21,22 @@ _NEUTRAL: dict[str, Any] = {
 }
 
 
+# of each wrong item pydantic makes an error of its own, so no list may be endless
+_MOST_ITEMS = 4096
+_MOST_NAMES = 64
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
     @model_validator(mode="before")
     @classmethod
     def _without_nothing(cls, given: Any) -> Any:
-        return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
+        if not isinstance(given, dict):
+            return given
+        if len(given) > _MOST_NAMES:
+            raise ValueError(f"{len(given)} names in one object; nothing here has so many")
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class Url(_Strict):
@@ -73,18 +82,22 @@ class FramesPart(_Strict):
     """A film as a list of its pictures."""
 
     type: Literal["frames"]
-    frames: list[Frame] = Field(min_length=1)
+    frames: list[Frame] = Field(min_length=1, max_length=_MOST_ITEMS)
 
 
 Part = Annotated[TextPart | VideoPart | ImagePart | FramesPart, Field(discriminator="type")]
 
 
-def _kind(content: Any) -> str:
-    return "text" if isinstance(content, str) else "parts"
+def _kind(given: Any) -> str:
+    return "text" if isinstance(given, str) else "items"
 
 
-# told apart by hand: pydantic would complain of text where a part is wrong
-Content = Annotated[Annotated[str, Tag("text")] | Annotated[list[Part], Tag("parts")], Discriminator(_kind)]
+# told apart by hand: pydantic would complain of text where an item is wrong
+Parts = Annotated[list[Part], Field(max_length=_MOST_ITEMS)]
+Content = Annotated[Annotated[str, Tag("text")] | Annotated[Parts, Tag("items")], Discriminator(_kind)]
+StopText = Annotated[str, Field(min_length=1)]
+Stops = Annotated[list[StopText], Field(max_length=16)]
+Stop = Annotated[Annotated[StopText, Tag("text")] | Annotated[Stops, Tag("items")], Discriminator(_kind)]
 
 
 class Message(_Strict):
@@ -119,13 +132,13 @@ class CompletionRequest(_Strict):
     """A request to /v1/chat/completions."""
 
     model: str
-    messages: list[Message] = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1, max_length=_MOST_ITEMS)
     stream: bool = False
     stream_options: StreamOptions | None = None
     temperature: float = Field(default=0.0, ge=0, le=2)
     top_p: float = Field(default=1.0, gt=0, le=1)
     seed: int | None = Field(default=None, ge=0, lt=1 << 63)
-    stop: str | list[Annotated[str, Field(min_length=1)]] | None = Field(default=None, max_length=16)
+    stop: Stop | None = None
     max_tokens: int | None = Field(default=None, ge=1, le=1 << 20)
     max_completion_tokens: int | None = Field(default=None, ge=1, le=1 << 20)
     media_io_kwargs: MediaOptions = MediaOptions()
@@ -184,9 +197,22 @@ class CompletionRequest(_Strict):
         )
 
 
+Purpose = Literal["vision", "user_data"]
+
+
 class UploadForm(BaseModel):
     """A request to /v1/files."""
 
     model_config = ConfigDict(extra="forbid")
     file: UploadFile
-    purpose: Literal["vision", "user_data"]
+    purpose: Purpose
+
+
+class UploadsQuery(BaseModel):
+    """Which uploads are listed, as OpenAI's clients page through them."""
+
+    model_config = ConfigDict(extra="forbid")
+    purpose: Purpose | None = None
+    limit: int = Field(default=10_000, ge=1, le=10_000)
+    order: Literal["asc", "desc"] = "desc"
+    after: str | None = None

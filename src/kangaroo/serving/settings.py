@@ -72,8 +72,10 @@ class Settings:
     drain_s: float = 120.0
 
     def __post_init__(self) -> None:
-        if self.api_key is not None and not self.api_key.strip():
-            raise OptionError("the API key is empty; give one, or none")
+        if self.api_key is not None and not (
+            self.api_key.isascii() and self.api_key.isprintable() and self.api_key.strip()
+        ):
+            raise OptionError("the API key is empty or not of plain printable characters; give another, or none")
         if self.num_running < 1 or self.num_waiting < 0:
             raise OptionError(f"{self.num_running} running and {self.num_waiting} waiting; give at least 1 and 0")
         if not 0 <= self.port < 1 << 16:

@@ -78,6 +78,12 @@ class Errands:
             finally:
                 with self._lock:
                     self._busy.discard(worker)
+                worker.rest()  # it may have been stopped when its answer was there already
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nobody waits any more."""
+        return self._cancelled.is_set()
 
     def cancel(self) -> None:
         """End what is under way, and refuse what comes. From any thread."""

@@ -6,7 +6,6 @@ later; and a redirect is a new question.
 """
 
 import base64
-import binascii
 import importlib
 import ipaddress
 import socket
@@ -194,10 +193,10 @@ def decode_data_url(url: str) -> bytes:
     if not comma:
         raise VideoError("data URL: no comma separates its type from its data")
     if kind and kind.partition("/")[0] not in ("video", "image") and kind != "application/octet-stream":
-        raise VideoError(f"data URL: holds {kind}, expected video/* or image/*")
-    if not head.lower().endswith(";base64"):
+        raise VideoError(f"data URL: holds {kind[:60]}, expected video/* or image/*")
+    if not head.replace(" ", "").lower().endswith(";base64"):
         return unquote_to_bytes(body)
     try:
         return base64.b64decode(body, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # letters beyond ASCII too
         raise VideoError(f"data URL: its base64 is damaged ({error})") from None

@@ -127,10 +127,12 @@ class Worker:
         request = pickle.dumps((function, arguments, options), protocol=pickle.HIGHEST_PROTOCOL)
         limits = self.limits if time_s is None else replace(self.limits, time_s=time_s)
         had_served = self._num_served
-        self._stopped = False
-        answer = self.ask(request, limits)
-        if isinstance(answer, Gone) and answer.may_be_worn_out and had_served:
+        try:
             answer = self.ask(request, limits)
+            if isinstance(answer, Gone) and answer.may_be_worn_out and had_served:
+                answer = self.ask(request, limits)
+        finally:
+            self.rest()
         if isinstance(answer, Gone):
             raise VideoError(f"{name}: {doing} {answer.told(limits)}")
         if isinstance(answer, KangarooError):
@@ -138,11 +140,17 @@ class Worker:
         return answer
 
     def stop(self) -> None:
-        """End the call that is under way, which raises then. From any thread."""
+        """End the call that is under way, or the next, which raises then. From any thread."""
         self._stopped = True
         process = self._process
         if process is not None:
             process.kill()
+
+    def rest(self) -> None:
+        """Be ready for the next call, which a stop that came too late is not about."""
+        if self._stopped:
+            self.close()
+            self._stopped = False
 
     def close(self) -> None:
         """End the process; the next call starts another."""

@@ -7,7 +7,7 @@ from tiny_gguf import tiny_llama, write_llama
 
 from kangaroo.chat.answerer import Answerer, FinishReason, Sampling
 from kangaroo.curation.learned.writer import SMOLLM, TextAnswerer, open_model
-from kangaroo.curation.measures.models import FETCH_COMMAND, WRITER, find_weights
+from kangaroo.curation.measures.models import FETCH_COMMAND
 from kangaroo.curation.words.asking import Asker, ModelSettings
 from kangaroo.curation.words.merging import MergeSettings, merge
 from kangaroo.dialogue.conversation import Conversation, Video
@@ -90,7 +90,6 @@ def test_where_it_was_not_fetched_the_command_is_named(tmp_path, monkeypatch):
 
 @pytest.mark.long
 def test_smollm_retells_what_captioners_said():
-    find_weights(WRITER)  # or skip
     settings = MergeSettings(model=ModelSettings(name="SmolLM2", model=SMOLLM, max_new_tokens=128))
     captions = [
         told("a", "A woman cuts carrots in a kitchen.", "A woman puts carrots into a pot.", "Soup boils in a pot."),

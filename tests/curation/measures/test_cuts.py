@@ -57,7 +57,7 @@ def test_fades_are_found_where_they_are(way):
         through = 0 if way == "to black" else 255
         pixels, (first, last) = faded(one, other, length, through=through, empty_frames=int(rng.integers(0, 12)))
         totals += counts(cuts_of(pixels), [(first / FPS, last / FPS)], 2 / FPS + 1e-6)
-    assert f1(totals) >= 0.85, totals
+    assert f1(totals) >= 0.95, totals
 
 
 def test_a_fade_through_black_is_one_change_that_spans_the_darkness():

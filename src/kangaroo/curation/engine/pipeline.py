@@ -16,7 +16,7 @@ from kangaroo.curation.measures.duplicates import DuplicateSettings
 from kangaroo.curation.measures.key_frames import KeyFrameSettings
 from kangaroo.data.record import Medium, Record
 
-_CUT_VERSION = 2
+_CUT_VERSION = 3
 
 
 @dataclass(frozen=True, kw_only=True)

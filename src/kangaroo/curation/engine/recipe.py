@@ -51,6 +51,10 @@ class Machine:
             if not 0 < getattr(self, name) < 1e9:
                 raise OptionError(f"{name} is {getattr(self, name):g}; give more than 0")
 
+    def film_limit_s(self, num_frames: int) -> float:
+        """Return how long a film of so many frames may take."""
+        return self.limit_s + self.frame_limit_s * num_frames
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:

@@ -1,35 +1,31 @@
 """A curation run from files to records; what a run before has recorded is not done again."""
 
 import json
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
-from kangaroo.curation.clip import Clip
 from kangaroo.curation.engine.consult import Question, consult
-from kangaroo.curation.engine.export import export, file_of
+from kangaroo.curation.engine.known import Known, done
 from kangaroo.curation.engine.layout import Layout
-from kangaroo.curation.engine.ledger import CurationError, Ledger, State, Unit, alone, told_of
+from kangaroo.curation.engine.ledger import Ledger, State, Unit, alone, told_of
 from kangaroo.curation.engine.listing import find_videos, subject_of
 from kangaroo.curation.engine.look import fitted_px
-from kangaroo.curation.engine.pipeline import Fate, Pipeline, Results
+from kangaroo.curation.engine.output import Output
+from kangaroo.curation.engine.pipeline import Pipeline
 from kangaroo.curation.engine.pool import each, hired
 from kangaroo.curation.engine.probe import Probed, probe
 from kangaroo.curation.engine.recipe import Recipe
 from kangaroo.curation.engine.step import dumps, plain
-from kangaroo.curation.engine.table import Verdicts, conclude, decide, kept_clips, write_scores
+from kangaroo.curation.engine.table import Verdicts, decide, kept_clips, write_scores
 from kangaroo.curation.engine.watch import Errand, Found, watch
 from kangaroo.curation.measures.duplicates import Hashed, find_copies
-from kangaroo.data.record import Kind, Medium, Record
-from kangaroo.data.write import write_jsonl, write_shards
 from kangaroo.errors import KangarooError
 from kangaroo.video.errands import Errands
 
-_LEAST_BYTES = 64 << 20  # less is a full disk
 _BYTES_PER_S = 20e6  # the slowest disk that a probe is given time for
 
 
@@ -85,19 +81,22 @@ class Run:
         )
         ledger.list_videos(self._named(videos))
         first = ledger.first_file()
+        known = Known(ledger, self.parts)
+        output = Output(self.at, self.parts, self.limits, known, tell=self.tell)
         with hired(self.limits, shared=[self.at.ledger, *([first] if first else [])]) as errands:
             self._probe(ledger, errands)
-            self._watch(ledger, errands)
+            self._watch(known, errands)
             verdicts = self._decide(ledger)
-            num_records = 0
-            if verdicts is not None:
-                self._ask(ledger, errands, num_kept=verdicts.kept)
-                num_records = self._write(ledger, errands)
-        quarantined = self._list_quarantine(ledger)
+            if verdicts is None:
+                output.clear()
+            else:
+                self._ask(known, errands, num_kept=verdicts.kept)
+                output.write(errands)
+        self._left_out += [{"step": "media", "subject": str(path), "reason": why} for path, why in output.failed]
         return Outcome(
             verdicts=verdicts,
-            num_records=num_records,
-            num_quarantined=quarantined,
+            num_records=output.num_records,
+            num_quarantined=self._list_quarantine(ledger),
             num_blocked=ledger.num_blocked([self.parts.signatures[step.name] for step in self.parts.asking]),
         )
 
@@ -128,25 +127,25 @@ class Run:
             self.tell("probing", number, len(files))
         ledger.identify(signature)
 
-    def _watch(self, ledger: Ledger, errands: Errands) -> None:
+    def _watch(self, known: Known, errands: Errands) -> None:
         steps, signatures = self.parts.measuring, self.parts.signatures
-        todo = ledger.contents_to_do(cut=signatures["cut"], signatures=[signatures[step.name] for step in steps])
-        films = (self._errand(ledger, content, path) for content, path in todo)
+        todo = known.ledger.contents_to_do(cut=signatures["cut"], signatures=[signatures[step.name] for step in steps])
+        films = (self._errand(known, content, path) for content, path in todo)
 
         def do(errand: tuple[Errand, int]) -> Found:
             asked, num_frames = errand
             options = {"name": str(asked.video), "doing": "decoding and measuring it"}
-            return errands.call(watch, asked, time_s=self._time_s(num_frames), **options)
+            return errands.call(watch, asked, time_s=self.limits.film_limit_s(num_frames), **options)
 
         for number, ((errand, _), found) in enumerate(
             each(films, do, threads=self.limits.workers, stop=errands.cancel), start=1
         ):
-            self._record_watched(ledger, errand, found)
+            self._record_watched(known.ledger, errand, found)
             self.tell("watching", number, len(todo))
 
-    def _errand(self, ledger: Ledger, content: str, path: Path) -> tuple[Errand, int]:
-        steps, signatures = self.parts.measuring, self.parts.signatures
-        probed = self._probed(ledger, path)
+    def _errand(self, known: Known, content: str, path: Path) -> tuple[Errand, int]:
+        steps, cut = self.parts.measuring, self.parts.signatures["cut"]
+        probed = known.probed(path)
         errand = Errand(
             video=path,
             content=content,
@@ -157,17 +156,20 @@ class Run:
             look=self.parts.look,
             steps=steps,
         )
-        if ledger.unit(signatures["cut"], content) is None:
+        if known.ledger.unit(cut, content) is None:
             return errand, probed["num_frames"]
-        wanted: dict[str, frozenset[str]] = {}
-        known: dict[str, dict[str, Any]] = {}
-        clips = ledger.clips_of(content, path, cut=signatures["cut"])
-        for clip in clips:
-            units = {step.name: ledger.unit(signatures[step.name], clip.id) for step in steps}
-            wanted[clip.id] = frozenset(name for name, unit in units.items() if unit is None)
-            known[clip.id] = {name: json.loads(unit.told) for name, unit in units.items() if _is_done(unit)}
-        pending = tuple(clip for clip in clips if wanted[clip.id])
-        return replace(errand, cut=None, clips=pending, wanted=wanted, known=known), probed["num_frames"]
+        clips = known.ledger.clips_of(content, path, cut=cut)
+        units = {clip.id: known.units(clip, steps) for clip in clips}
+        wanted = {
+            clip: frozenset(name for name, unit in those.items() if unit is None) for clip, those in units.items()
+        }
+        return replace(
+            errand,
+            cut=None,
+            clips=tuple(clip for clip in clips if wanted[clip.id]),
+            wanted=wanted,
+            known={clip: done(those) for clip, those in units.items()},
+        ), probed["num_frames"]
 
     def _record_watched(self, ledger: Ledger, errand: Errand, found: Found | KangarooError) -> None:
         signatures = self.parts.signatures
@@ -217,13 +219,7 @@ class Run:
             signatures=signatures,
             beside=beside,
         )
-        if not count:
-            for path in (self.at.decisions, self.at.records):
-                path.unlink(missing_ok=True)
-            for folder in (self.at.media, self.at.shards):
-                shutil.rmtree(folder, ignore_errors=True)
-            return None
-        return decide(self.at.scores, self.at.decisions, self.parts.rules, self.recipe.keep)
+        return decide(self.at.scores, self.at.decisions, self.parts.rules, self.recipe.keep) if count else None
 
     def _hashed(self, ledger: Ledger) -> Iterator[Hashed]:
         signatures = self.parts.signatures
@@ -244,21 +240,20 @@ class Run:
                 quality=(pixels, clip.end_s - clip.start_s, rate),
             )
 
-    def _ask(self, ledger: Ledger, errands: Errands, *, num_kept: int) -> None:
+    def _ask(self, known: Known, errands: Errands, *, num_kept: int) -> None:
         if not self.parts.asking:
             return
-        signatures = self.parts.signatures
 
         def todo() -> Iterator[Question]:
             for clip in kept_clips(self.at.decisions):
-                units = {step.name: ledger.unit(signatures[step.name], clip.id) for step in self.parts.steps}
+                units = known.units(clip, self.parts.steps)
                 steps = tuple(step for step in self.parts.asking if units[step.name] is None)
                 if steps:
-                    probed = self._probed(ledger, clip.video)
+                    probed = known.probed(clip.video)
                     yield Question(
                         clip=clip,
                         steps=steps,
-                        known={name: json.loads(unit.told) for name, unit in units.items() if _is_done(unit)},
+                        known=done(units),
                         failed=frozenset(
                             name for name, unit in units.items() if unit and unit.state is State.QUARANTINED
                         ),
@@ -270,78 +265,8 @@ class Run:
 
         for number, (_, units) in enumerate(each(todo(), do, threads=self.limits.asking, stop=errands.cancel), start=1):
             assert not isinstance(units, KangarooError), "each step's mistakes are outcomes"
-            ledger.record(units)
+            known.ledger.record(units)
             self.tell("asking", number, num_kept)
-
-    def _write(self, ledger: Ledger, errands: Errands) -> int:
-        chosen = self._chosen(ledger)
-        if self.parts.records is None:
-            return 0
-        by_video: dict[Path, list[Clip]] = {}
-        for clip in chosen:
-            by_video.setdefault(clip.video, []).append(clip)
-        wanted = {file_of(clip, self.parts.media) for clips in by_video.values() for clip in clips}
-        self.at.media.mkdir(exist_ok=True)
-        for path in self.at.media.iterdir():
-            if path.name not in wanted:
-                path.unlink()
-        tasks = [
-            (video, tuple(sorted(clips, key=lambda clip: clip.start_s)), self._probed(ledger, video)["num_frames"])
-            for video, every in by_video.items()
-            if (clips := [clip for clip in every if not self._medium(clip).exists()])
-        ]
-
-        def do(task: tuple[Path, tuple[Clip, ...], int]) -> None:
-            video, clips, num_frames = task
-            time_s, options = self._time_s(num_frames), {"name": str(video), "doing": "writing its clips"}
-            errands.call(export, video, clips, self.at.media.absolute(), self.parts.media, time_s=time_s, **options)
-
-        for number, ((video, *_), failed) in enumerate(
-            each(tasks, do, threads=self.limits.workers, stop=errands.cancel), start=1
-        ):
-            if isinstance(failed, KangarooError):
-                if shutil.disk_usage(self.at.out).free < _LEAST_BYTES:
-                    raise CurationError(f"{self.at.out}: the disk is full; make room, and the same command goes on")
-                self._left_out.append({"step": "media", "subject": str(video), "reason": str(failed)})
-            self.tell("writing", number, len(tasks))
-        count = write_jsonl(self._records(ledger, chosen), self.at.records)
-        shutil.rmtree(self.at.shards, ignore_errors=True)
-        shard_bytes = self.parts.media.shard_mib << 20
-        write_shards(self._records(ledger, chosen), self.at.shards, media=self.at.out, shard_bytes=shard_bytes)
-        return count
-
-    def _chosen(self, ledger: Ledger) -> list[Clip]:
-        """Return the clips that become records, and write down why the others do not."""
-        kept = list(kept_clips(self.at.decisions))
-        fates: Mapping[str, Fate] = {clip.id: Fate() for clip in kept}
-        if self.parts.choose is not None:
-            fates = self.parts.choose((clip, self._results(ledger, clip)) for clip in kept)
-        conclude(self.at.decisions, fates)
-        return [clip for clip in kept if not fates[clip.id].reason]
-
-    def _results(self, ledger: Ledger, clip: Clip) -> Results:
-        units = {step.name: ledger.unit(self.parts.signatures[step.name], clip.id) for step in self.parts.steps}
-        return {name: json.loads(unit.told) for name, unit in units.items() if _is_done(unit)}
-
-    def _records(self, ledger: Ledger, chosen: list[Clip]) -> Iterator[Record]:
-        assert self.parts.records is not None, "asked only where there is something to make"
-        for clip in chosen:
-            path = self._medium(clip)
-            if path.exists():
-                kind = Kind.IMAGE if clip.start_s == clip.end_s else Kind.VIDEO
-                medium = Medium(kind=kind, path=f"media/{path.name}")
-                yield from self.parts.records(clip, self._results(ledger, clip), medium)
-
-    def _medium(self, clip: Clip) -> Path:
-        return self.at.media / file_of(clip, self.parts.media)
-
-    def _time_s(self, num_frames: int) -> float:
-        return self.limits.limit_s + self.limits.frame_limit_s * num_frames
-
-    def _probed(self, ledger: Ledger, path: Path) -> Mapping[str, Any]:
-        found = ledger.probed(str(path), signature=self.parts.signatures["probe"])
-        assert found is not None, "clips are of probed files"
-        return json.loads(found)
 
     def _list_quarantine(self, ledger: Ledger) -> int:
         """Write down everything that was left out because it is broken."""
@@ -358,10 +283,6 @@ def _unit(signature: str, subject: str, found: Any) -> Unit:
     if isinstance(found, KangarooError):
         return Unit(signature=signature, subject=subject, state=State.QUARANTINED, told=str(found))
     return Unit(signature=signature, subject=subject, state=State.DONE, told=dumps(found))
-
-
-def _is_done(unit: Unit | None) -> TypeGuard[Unit]:
-    return unit is not None and unit.state is State.DONE
 
 
 def _is_text(path: Path) -> bool:

@@ -1,14 +1,15 @@
 """Find where one shot ends and the next begins, from what `measure_changes` kept of a film.
 
 A hard cut is one frame that changes far more than its neighbours do, in its pixels (the adaptive rule) or in its
-colours (which motion leaves alone, so that a fast pan is no cut). A fade or dissolve is a stretch in which every
-picture is a mixture of the stretch's two ends. All thresholds are ours, set on films whose cuts are known.
-Axes: frame, cell (colour of a place of the thumbnail).
+colours (which motion leaves alone, so that a fast pan is no cut). In a fade contrast goes down to nothing and comes up
+again, step by step. A dissolve is a stretch in which every picture is a mixture of the stretch's two ends. All
+thresholds are ours, set on films whose cuts are known. Axes: frame, cell (colour of a place of the thumbnail).
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int
@@ -18,6 +19,7 @@ from kangaroo.errors import OptionError
 
 _STEPS_PER_S = 12  # of the grid that gradual changes are looked for on
 _CLOSE_S = 0.3  # the ends of gradual changes are known no better
+_LEAST_SLOPE = 4  # frames; what goes at once is a cut to an empty picture
 _BLOCK = 4096  # grid steps that are compared at once: bounds memory on long films
 
 
@@ -41,6 +43,11 @@ class Cut:
     def time_s(self) -> float:
         """The middle; of a hard cut the first frame of the new shot."""
         return (self.start_s + self.end_s) / 2
+
+    @property
+    def length_s(self) -> float:
+        """Seconds in which neither shot is whole."""
+        return self.end_s - self.start_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +114,9 @@ def find_cuts(changes: Changes, rule: CutRule = CutRule()) -> tuple[Cut, ...]:
     for first, last in _mixtures(changes, rule):
         if not any(times_s[first] < cut.time_s <= times_s[last] for cut in cuts if cut.kind is CutKind.HARD):
             cuts.append(Cut(kind=CutKind.DISSOLVE, start_s=float(times_s[first]), end_s=float(times_s[last])))
-    return tuple(_through_empty(sorted(cuts, key=lambda cut: cut.time_s), changes, rule))
+    fades = _fades(changes, rule)
+    cuts = [cut for cut in cuts if all(abs(cut.time_s - fade.time_s) > fade.length_s / 2 + _CLOSE_S for fade in fades)]
+    return tuple(_through_empty(sorted((*cuts, *fades), key=lambda cut: cut.time_s), changes, rule))
 
 
 def _hard_cuts(changes: Changes, rule: CutRule) -> list[int]:
@@ -208,9 +217,39 @@ def _mixing(
     return [(float(score[at]), start + int(at), start + int(at) + span) for at in np.flatnonzero(good)]
 
 
+def _contrast(changes: Changes) -> Float32[np.ndarray, " frame"]:
+    """How much the cells of each picture differ, in levels."""
+    return changes.thumbs.reshape(len(changes), -1, 3).std(axis=1, dtype=np.float32).mean(axis=1)
+
+
+def _fades(changes: Changes, rule: CutRule) -> list[Cut]:
+    """Changes of shot whose contrast goes down to nothing and comes up again, step by step on one side at least."""
+    contrast, times_s, cells = _contrast(changes), changes.times_s, _cells(changes)
+    most = int(np.searchsorted(times_s, times_s[0] + rule.longest_s))
+    edges = np.flatnonzero(np.diff(contrast < rule.empty))
+    found = []
+    for first, last in pairwise(edges):
+        if contrast[last] >= rule.empty:
+            continue  # between two empty stretches
+        start, end = first + 1 - _slope(contrast[first + 1 :: -1], most), last + _slope(contrast[last:], most)
+        away = np.abs(cells[[start, end]] - cells[[first + 1, last]])
+        changed = (away.mean(axis=1) >= rule.mixed) & ((away > 6).mean(axis=1) >= 0.4)
+        if changed.all() and max(first + 1 - start, end - last) >= _LEAST_SLOPE:
+            found.append(Cut(kind=CutKind.FADE, start_s=float(times_s[start]), end_s=float(times_s[end])))
+    return found
+
+
+def _slope(contrast: Float32[np.ndarray, " frame"], most: int) -> int:
+    """Return for how many frames, up to so many, contrast rises: by three in a hundred within three frames."""
+    steps = 0
+    while steps < min(most, len(contrast) - 3) and contrast[steps + 3] >= 1.03 * contrast[steps] + 0.3:
+        steps += 1
+    return steps
+
+
 def _through_empty(cuts: list[Cut], changes: Changes, rule: CutRule) -> Iterator[Cut]:
     """Join the two changes around an empty stretch: away to black and back is one change of shot."""
-    empty = changes.thumbs.reshape(len(changes), -1, 3).std(axis=1).mean(axis=1) < rule.empty
+    empty = _contrast(changes) < rule.empty
     waiting: Cut | None = None
     for cut in cuts:
         if waiting is None:
