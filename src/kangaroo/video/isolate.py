@@ -235,7 +235,11 @@ class Gone:
 def _started() -> "subprocess.Popen[bytes]":
     program = "import pickle, sys; p = pickle.load(sys.stdin.buffer); sys.path[:] = p[0]; "
     program += f"from {__name__} import serve; serve(p[1])"
-    return subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    # there is a worker for each core: numpy's own threads would only wait for one another, some for minutes
+    environment = {"OMP_NUM_THREADS": "1", **os.environ}
+    return subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    )
 
 
 def serve(memory_bytes: int) -> None:

@@ -62,6 +62,8 @@ def write_video(
         with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
             stream = container.add_stream("libx264", rate=rate, options=options)
             stream.pix_fmt = "yuv420p"
+            # the threads that PyAV asks for work on slices: under load x264 then gives other bytes now and then
+            stream.codec_context.thread_count = 1
             stream.codec_context.time_base = clock
             stream.codec_context.colorspace = _BT709
             stream.codec_context.color_primaries = _BT709
