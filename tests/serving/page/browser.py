@@ -108,9 +108,19 @@ class Visitor:
         until(lambda: self.run(script, selector, words))
 
     def ask(self, question):
-        box = "css selector", ".st-key-question textarea"
-        until(lambda: any(one.is_enabled() for one in self.driver.find_elements(*box)))
-        self.driver.find_element(*box).send_keys(question + "\n")
+        from selenium.common.exceptions import WebDriverException
+        from selenium.webdriver.common.keys import Keys
+
+        def typed():
+            # as people do: what a redrawn page swallowed is typed again before it is sent
+            try:
+                box = self.driver.find_element("css selector", ".st-key-question textarea")
+                box.send_keys(Keys.CONTROL + "a", Keys.NULL, question)
+                return box.get_property("value") == question and box
+            except WebDriverException:
+                return None
+
+        until(typed).send_keys("\n")
 
     def answer(self, number=0):
         """What was said so far in a round."""
