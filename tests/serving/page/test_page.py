@@ -58,7 +58,7 @@ def test_stop_keeps_what_was_said_regenerate_goes_on_and_reset_clears(visitor):
     assert visitor.finished().startswith(said[:40])
     visitor.press(".st-key-reset button")
     visitor.sees(".st-key-example_1 button")
-    assert visitor.answer() == ""
+    until(lambda: visitor.answer() == "")
 
 
 def test_an_upload_is_asked_about_and_a_file_that_is_no_film_changes_nothing(visitor, tmp_path):
