@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Literal, get_args
 
 import torch
 
@@ -29,6 +30,7 @@ from kangaroo.model.configuration import KangarooConfig
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.model.packed import allow_packed_rows
 from kangaroo.model.presets import joey, tiny
+from kangaroo.playground.script import FilmKind
 from kangaroo.training.curriculum import JOEY, Drawn, Patchify, Stage
 from kangaroo.training.estimate import Load, Operations
 from kangaroo.training.feed import Feed, feed_rows, fresh_states
@@ -58,23 +60,27 @@ class Timeless(Objective):
         return super().predict(pixels, replace(packed, times_s=torch.zeros_like(packed.times_s)))
 
 
+Fold = Literal["depthwise", "average", "none"]
+ASKED = [one for one in JOEY[3].data if isinstance(one, Drawn) and one.films.kind is not FilmKind.STILL]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arm:
     """One way to train: stages with their shares of the budget, how patches fold, and how frames are shown."""
 
     stages: tuple[tuple[Stage, float], ...]
-    fold: str = "depthwise"
+    fold: Fold = "depthwise"
     objective: Callable[..., Objective] = Objective
     tested: tuple[int, ...] = (32,)
 
 
 def asked(frames: int) -> Stage:
     """Return the stage of instructions about films of at most so many frames."""
-    data = (
-        replace(JOEY[3].data[1], most_s=float(min(frames, 16))),
-        *((replace(JOEY[3].data[2], most_s=float(frames), conversations=3 if frames <= 64 else 1),) * (frames > 16)),
-    )
-    return replace(JOEY[3], image_size_px=112, sampler=FrameSampler(max_frames=frames), data=data)
+    short, long = ASKED
+    data = [replace(short, most_s=float(min(frames, 16)))]
+    if frames > 16:
+        data.append(replace(long, most_s=float(frames), conversations=3 if frames <= 64 else 1))
+    return replace(JOEY[3], image_size_px=112, sampler=FrameSampler(max_frames=frames), data=tuple(data))
 
 
 def arms(question: str) -> dict[str, Arm]:
@@ -105,7 +111,7 @@ def arms(question: str) -> dict[str, Arm]:
                     fold=name,
                     tested=(8,),
                 )
-                for name in ("depthwise", "average", "none")
+                for name in get_args(Fold)
             }
         case _:
             return {f"to {most} frames": Arm(stages=((asked(most), 1.0),), tested=FRAMES) for most in (16, 64, 160)}
@@ -124,7 +130,7 @@ def train(
     model: KangarooForConditionalGeneration | None = None
     spent = 0.0
     for stage, share in arm.stages:
-        fold = "none" if stage.patchify is Patchify.OFF else arm.fold
+        fold: Fold = "none" if stage.patchify is Patchify.OFF else arm.fold
         if model is None:
             config.vision_config.image_size, config.patchify = stage.image_size_px, fold
             model = KangarooForConditionalGeneration(config)
@@ -205,7 +211,7 @@ def _train_stage(
                 tested = replace(
                     stage,
                     sampler=FrameSampler(max_frames=frames),
-                    data=(Drawn(least_s=float(frames), most_s=float(frames), rounds=JOEY[3].data[1].rounds),),
+                    data=(Drawn(least_s=float(frames), most_s=float(frames), rounds=ASKED[0].rounds),),
                     context_tokens=1 << 16,
                 )
                 shares = probe(objective, encoder, tested, painter, num_films=96 if on_gpu else 2)

@@ -22,9 +22,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import beside_data_juicer as own  # a worker imports the step from here, not from a main program
 import cv2
@@ -38,6 +39,7 @@ from kangaroo.curation.engine.run import Run
 from kangaroo.curation.engine.step import Runs, Seen, Step
 from kangaroo.curation.engine.watch import Errand, watch
 from kangaroo.curation.measures.motion import MotionRule, measure_motion
+from kangaroo.curation.measuring import finder_of
 from kangaroo.curation.wiring import RULES, SETTINGS, pipeline
 from kangaroo.errors import KangarooError
 from kangaroo.video.write import write_video
@@ -86,7 +88,7 @@ def draw(seed: int, path: Path) -> None:
     write_video(path, pictures(), fps=FPS, crf=23)
 
 
-def motion(_: Clip, inputs: dict[Seen, object], rule: MotionRule) -> object:
+def motion(_: Clip, inputs: Mapping[str, Any], rule: MotionRule) -> object:
     """Measure motion over the whole picture."""
     return measure_motion(inputs[Seen.PAIRS], rule=rule)
 
@@ -106,6 +108,7 @@ def motion_alone(films: list[Path]) -> None:
             shown_px=(HEIGHT, WIDTH),
             is_image=False,
             cut=None,
+            finder_of=finder_of,
             look=recipe.steps["look"],
             steps=(step,),
             clips=(clip,),

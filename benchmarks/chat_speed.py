@@ -47,7 +47,10 @@ def ask(answerer: LocalAnswerer, film: Path) -> tuple[float, float]:
     tokens_at_first = answer.new_tokens
     for _ in pieces:
         pass
-    return first - began, (answer.new_tokens - tokens_at_first) / (perf_counter() - first)
+    tokens = answer.new_tokens
+    assert tokens_at_first is not None, "a model here counts its tokens"
+    assert tokens is not None, "from first to last"
+    return first - began, (tokens - tokens_at_first) / (perf_counter() - first)
 
 
 def main() -> None:

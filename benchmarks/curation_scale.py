@@ -17,6 +17,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -116,9 +117,15 @@ def fill(ledger: Ledger, parts: Pipeline, count: int) -> None:
     """Write what a run over so many clips leaves."""
     films = [f"{number:032x}" for number in range(count // CLIPS_A_FILM)]
     ledger.list_videos((Path(f"films/{film}.mp4"), film) for film in films)
-    probed = {"duration_s": 60.0, "width_px": 1280, "height_px": 720, "size_bytes": 9_000_000, "fps": 30.0}
+    probed: dict[str, Any] = {
+        "duration_s": 60.0,
+        "width_px": 1280,
+        "height_px": 720,
+        "size_bytes": 9_000_000,
+        "fps": 30.0,
+    }
     ledger.record([
-        Unit(signature=parts.signatures[step], subject=film, state=State.DONE, told=dumps(told | {"content": film}))
+        Unit(signature=parts.signatures[step], subject=film, state=State.DONE, told=dumps({**told, "content": film}))
         for step, told in {"probe": probed, "cut": {"clips": CLIPS_A_FILM, "short": 0}}.items() for film in films
     ])  # fmt: skip
     ledger.identify(parts.signatures["probe"])

@@ -35,11 +35,11 @@ HEIGHT, WIDTH, FPS, SHOT_S, SHOTS = 720, 1280, 30, 5, 2
 
 def ground(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Paint patches from coarse to fine between three colours."""
-    share = np.zeros((height, width), np.float32)
+    noise = np.zeros((height, width), np.float32)
     for cells in (2, 4, 8, 16, 32, 64):
         patches = rng.uniform(-1, 1, (cells, cells * 2)).astype(np.float32)
-        share += cv2.resize(patches, (width, height), interpolation=cv2.INTER_CUBIC) / cells**0.6
-    share = (1 / (1 + np.exp(-4 * share)))[..., None]
+        noise += cv2.resize(patches, (width, height), interpolation=cv2.INTER_CUBIC) / cells**0.6
+    share = (1 / (1 + np.exp(-4 * noise)))[..., None]
     first, second = rng.uniform(0, 255, (2, 3))
     picture = (first * (1 - share) + second * share).astype(np.float32)
     for _ in range(60):
@@ -83,6 +83,7 @@ def work(path: Path, recipe: Recipe) -> None:
         shown_px=shown_px,
         is_image=False,
         cut=parts.cut,
+        finder_of=parts.finder_of,
         look=parts.look,
         steps=parts.measuring,
     )

@@ -43,11 +43,13 @@ def table(lines: list[Line]) -> list[str]:
         cells += [_cell(own), _interval(own), _cell([line for line in blind if holds(line)])]
         return f"| {name} | {language} | " + " | ".join(cells) + " |"
 
+    def is_of(**wanted: str) -> Callable[[Line], bool]:
+        return lambda line: all(line[name] == value for name, value in wanted.items())
+
     for family, language in product(CHOICE_FAMILIES, Language):
-        pair = [family, language]
-        rows.append(row(family, NAMES[language], lambda line, pair=pair: [line["family"], line["language"]] == pair))
+        rows.append(row(family, NAMES[language], is_of(family=family, language=language)))
     for language in Language:
-        rows.append(row("**all**", NAMES[language], lambda line, language=language: line["language"] == language))
+        rows.append(row("**all**", NAMES[language], is_of(language=language)))
     return [*rows, row("**all**", "**both**", lambda _: True)]
 
 

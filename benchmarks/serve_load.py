@@ -24,6 +24,7 @@ import httpx2
 import openai
 
 import kangaroo
+from kangaroo.chat.local import LocalAnswerer
 from kangaroo.evaluation.machine import matmul_gflops
 
 FILM = Path(__file__).parents[1] / "examples" / "kangaroo.mp4"
@@ -104,7 +105,7 @@ def load(url: str, film: str, *, clients: int, seconds: float) -> str:
     )
 
 
-def overhead(url: str, film: str, answerer: kangaroo.Answerer, repeats: int) -> str:
+def overhead(url: str, film: str, answerer: LocalAnswerer, repeats: int) -> str:
     """Ask the server and this process in turns, and return a row of the table."""
     client = openai.OpenAI(base_url=url, api_key="none")
     there, here = [], []

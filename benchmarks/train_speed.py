@@ -57,6 +57,7 @@ def row_of(config: KangarooConfig, stage: Stage, *, tokens: int, frames: int) ->
         position_ids=np.arange(tokens),
         lengths=(tokens,),
         supervised=supervised,
+        weights=np.ones(len(supervised), np.float32),
         placeholders=np.arange(1, 1 + visual),
         feature_rows=np.arange(visual),
         num_frames=(frames,) if frames else (),

@@ -1,5 +1,6 @@
 """Captions as captioners would have said them, for what comes after."""
 
+from kangaroo.curation.words.asking import Cost
 from kangaroo.curation.words.captioning import Captions, FrameCaption, refine_captions
 from kangaroo.playground.vocabulary import Language
 
@@ -12,10 +13,7 @@ def captions(name, *said, language=Language.EN, cut_off=False):
         model=name,
         language=language,
         frames=frames,
-        prompt_tokens=1,
-        new_tokens=1,
-        seconds=0.0,
-        num_tries=len(said),
+        cost=Cost(prompt_tokens=1, new_tokens=1, num_tries=len(said)),
     )
 
 

@@ -8,7 +8,8 @@ import pytest
 from joey_captions import key_frames
 
 from kangaroo.chat.pictures import encode_jpeg
-from kangaroo.curation.report import Broken, Cost, Remaining, Report, Shown, histogram
+from kangaroo.curation.report import Asked, Broken, Remaining, Report, Shown, histogram
+from kangaroo.curation.words.asking import Cost
 from kangaroo.curation.words.balance import Kind, balance
 
 ATTACK = "\"'><script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
@@ -46,8 +47,13 @@ def report(**changes):
         "broken": (Broken(subject=ATTACK, step="probe", reason="not a video"),),
         "num_broken": 1200,
         "balance": balance(clips),
-        "costs": (
-            Cost(name="far", clips=7, blocked=1, num_tries=36, prompt_tokens=None, new_tokens=1500, seconds=9.0),
+        "asked": (
+            Asked(
+                name="far",
+                clips=7,
+                blocked=1,
+                cost=Cost(num_tries=36, prompt_tokens=None, new_tokens=1500, seconds=9.0),
+            ),
         ),
         "tasks": {"open": (0.4, 3), "choice": (0.6, 5)},
         "shown": shown,
@@ -74,7 +80,7 @@ def test_a_page_tells_everything_and_fetches_nothing():
 
 
 def test_an_empty_run_has_a_page():
-    page = report(funnel=(), reasons={}, histograms=(), balance=None, costs=(), tasks={}, shown=()).html()
+    page = report(funnel=(), reasons={}, histograms=(), balance=None, asked=(), tasks={}, shown=()).html()
     assert "Curation report" in page
 
 

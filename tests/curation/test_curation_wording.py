@@ -45,7 +45,7 @@ def clip(name):
 
 def results(text, category="animals", hashes=()):
     merged = plain(asdict(merge([told("joey", text)])))
-    return {"merged.en": merged, "category": category, "fingerprint": {"hashes": list(hashes)}}
+    return {"merged.en": merged, "category": {"name": category}, "fingerprint": {"hashes": list(hashes)}}
 
 
 def test_a_clip_without_words_goes_and_says_so(words):

@@ -28,6 +28,7 @@ def sample_of(number, length, num_frames=()):
         ),
         times_s=np.arange(sum(num_frames), dtype=np.float32) + number,
         media=f"film of {number}",
+        weight=number + 1.0,
     )
 
 
@@ -62,7 +63,7 @@ def test_every_sample_appears_once_and_whole(lengths, lookahead):
 
 
 @given(lengths=lengths_of_samples, num_rows=st.integers(1, 3))
-def test_a_target_is_each_token_that_the_assistant_says_after_the_first_token(lengths, num_rows):
+def test_a_target_is_each_token_that_the_assistant_says_later_and_weighs_what_its_sample_does(lengths, num_rows):
     samples = [sample_of(number, length) for number, length in enumerate(lengths)]
     rows = packed_rows(iter(samples))
     for start in range(0, len(rows), num_rows):
@@ -71,9 +72,9 @@ def test_a_target_is_each_token_that_the_assistant_says_after_the_first_token(le
         for number in (number for row in together for number in row.numbers):
             (encoded,) = samples[number].conversations
             said = zip(encoded.input_ids, encoded.input_ids[1:], encoded.assistant_mask[1:], strict=False)
-            wanted += [(before, token) for before, token, is_said in said if is_said]
+            wanted += [(before, token, number + 1.0) for before, token, is_said in said if is_said]
         before = packed.input_ids.flatten()[packed.supervised]
-        assert list(zip(before.tolist(), packed.targets.tolist(), strict=True)) == wanted
+        assert list(zip(before.tolist(), packed.targets.tolist(), packed.weights.tolist(), strict=True)) == wanted
 
 
 @given(

@@ -47,10 +47,10 @@ PIECES = st.one_of(
 )
 
 
-@given(st.lists(PIECES, max_size=6))
-def test_what_is_written_is_read_back_equal(pieces):
+@given(st.lists(PIECES, max_size=6), st.floats(0.01, 100))
+def test_what_is_written_is_read_back_equal(pieces, weight):
     turns = (Said(Role.USER, (*pieces, "?")), Said(Role.ASSISTANT, ("<video> and <image> are words here",)))
-    one = Record(id="1", source="s", language="zh", licence="unknown", task="t", turns=turns)
+    one = Record(id="1", source="s", language="zh", licence="unknown", task="t", turns=turns, weight=weight)
     assert loads(dumps(one).encode()) == one
 
 
@@ -105,11 +105,13 @@ def test_a_record_becomes_a_conversation_with_its_clips_and_samplers():
         (with_medium(path="a\0.mp4"), "does not stay"),
         (with_medium(path=""), "does not stay"),
         (with_medium(path="."), "does not stay"),
-        (with_medium(start_s=True), "not a number of seconds"),
-        (with_medium(start_s="1"), "not a number of seconds"),
+        (with_medium(start_s=True), "not a number"),
+        (with_medium(start_s="1"), "not a number"),
         (with_medium(start_s=-1), "start_s is -1"),
         (with_medium(start_s=3, end_s=2), "ends at 2 s, not after its start at 3 s"),
-        (with_medium(end_s=10**400), "beyond any film"),
+        (with_medium(end_s=10**400), "beyond any number"),
+        (changed(weight="2"), "the weight is '2', not a number"),
+        (changed(weight=0), "the weight is 0; give more than 0"),
         (with_medium(sampler={"frames": 8}), "no option 'frames'"),
         (with_medium(sampler={"num_frames": 8, "start_s": 1}), "holds a clip"),
         (changed(media=[{"kind": "image", "path": "a.png", "end_s": 1}]), "neither clip nor sampler"),

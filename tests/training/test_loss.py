@@ -189,7 +189,7 @@ def test_slices_hold_every_target_and_every_placeholder_once(tiny_processor):
     for packed in packed_of(tiny_processor, samples_of(tiny_processor)):
         slices = [slice_rows(packed, ContextGroup("", rank, 4))[0] for rank in range(4)]
         assert torch.equal(torch.cat([one.input_ids for one in slices], dim=1), packed.input_ids)
-        for places, values in (("supervised", "targets"), ("placeholders", "feature_rows")):
+        for places, values in (("supervised", "targets"), ("supervised", "weights"), ("placeholders", "feature_rows")):
             found = []
             for rank, one in enumerate(slices):
                 row, position = getattr(one, places) // 80, getattr(one, places) % 80
@@ -207,16 +207,18 @@ def test_rows_that_the_ranks_do_not_divide_are_refused(tiny_processor):
 @pytest.mark.parametrize("chunk_tokens", [1, 7, 64, 1000])
 @pytest.mark.parametrize("z_loss", [0.0, 1e-2])
 def test_loss_in_chunks_equals_that_of_all_logits_at_once(chunk_tokens, z_loss):
-    targets = torch.randint(50, (64,), generator=torch.Generator().manual_seed(0))
+    random = torch.Generator().manual_seed(0)
+    targets, counting = torch.randint(50, (64,), generator=random), 0.5 + 2 * torch.rand(64, generator=random)
     results = []
     for in_chunks in (True, False):
         hidden, readout = noise(64, 8).requires_grad_(), (2 * noise(50, 8, seed=1)).requires_grad_()
         if in_chunks:
-            total, number = chunked_cross_entropy(hidden, readout, targets, chunk_tokens=chunk_tokens, z_loss=z_loss)
-            assert number == 64
+            options = {"chunk_tokens": chunk_tokens, "z_loss": z_loss}
+            total = chunked_cross_entropy(hidden, readout, targets, counting, **options)
         else:
             logits = hidden @ readout.T
-            total = F.cross_entropy(logits, targets, reduction="sum") + z_loss * logits.logsumexp(1).square().sum()
+            losses = F.cross_entropy(logits, targets, reduction="none") + z_loss * logits.logsumexp(1).square()
+            total = (counting * losses).sum()
         (total / 64).backward()
         results.append((total.detach(), hidden.grad, readout.grad))
     for ours, theirs in zip(*results, strict=True):
@@ -260,7 +262,7 @@ def test_no_tensor_is_larger_than_a_chunks_logits_forward_and_backward(dtype):
     hidden, readout = noise(512, 8).to(dtype).requires_grad_(), noise(300, 8, seed=1).to(dtype).requires_grad_()
     targets = torch.arange(512) % 300
     with Largest() as largest:
-        chunked_cross_entropy(hidden, readout, targets, chunk_tokens=16).total.backward()
+        chunked_cross_entropy(hidden, readout, targets, torch.ones(512), chunk_tokens=16).backward()
     assert largest.numel == 16 * 300
     with Largest() as largest:
         F.cross_entropy(hidden @ readout.T, targets).backward()
@@ -285,20 +287,19 @@ class Products(TorchDispatchMode):
 def test_only_the_gradients_that_somebody_wants_are_computed(trains_readout, is_trained, products_a_chunk):
     hidden, readout = noise(64, 8).requires_grad_(), noise(300, 8, seed=1).requires_grad_(trains_readout)
     with Products() as products, torch.set_grad_enabled(is_trained):
-        loss = chunked_cross_entropy(hidden, readout, torch.arange(64), chunk_tokens=16)
+        loss = chunked_cross_entropy(hidden, readout, torch.arange(64), torch.ones(64), chunk_tokens=16)
         if is_trained:
-            loss.total.backward()
+            loss.backward()
     assert products.number == 4 * products_a_chunk
-    assert loss.total.requires_grad == is_trained
+    assert loss.requires_grad == is_trained
     assert (readout.grad is not None) == (trains_readout and is_trained)
 
 
 def test_no_target_gives_a_loss_of_zero_and_gradients_of_zero():
     hidden, readout = noise(0, 8).requires_grad_(), noise(300, 8, seed=1).requires_grad_()
-    loss = chunked_cross_entropy(hidden, readout, torch.zeros(0, dtype=torch.long))
-    assert loss.num_tokens == 0
-    loss.total.backward()
-    assert not loss.total.detach()
+    loss = chunked_cross_entropy(hidden, readout, torch.zeros(0, dtype=torch.long), torch.ones(0))
+    loss.backward()
+    assert not loss.detach()
     assert hidden.grad.shape == (0, 8)
     assert not readout.grad.any()
 
@@ -307,12 +308,12 @@ def test_half_precision_products_keep_a_float32_sum_and_float32_gradients():
     hidden, readout = noise(256, 16).requires_grad_(), noise(100, 16, seed=1).requires_grad_()
     targets = torch.arange(256) % 100
     with torch.autocast("cpu", torch.bfloat16):
-        loss = chunked_cross_entropy(hidden, readout, targets, chunk_tokens=8)
-    loss.total.backward()
-    assert loss.total.dtype == hidden.grad.dtype == readout.grad.dtype == torch.float32
+        loss = chunked_cross_entropy(hidden, readout, targets, torch.ones(256), chunk_tokens=8)
+    loss.backward()
+    assert loss.dtype == hidden.grad.dtype == readout.grad.dtype == torch.float32
     ours = readout.grad.clone()
     readout.grad = None
     expected = F.cross_entropy(hidden.detach() @ readout.T, targets, reduction="sum")
     expected.backward()
-    torch.testing.assert_close(loss.total, expected, rtol=1e-3, atol=0)
+    torch.testing.assert_close(loss, expected, rtol=1e-3, atol=0)
     torch.testing.assert_close(ours, readout.grad, rtol=0, atol=1e-2 * float(readout.grad.abs().max()))

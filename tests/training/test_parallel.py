@@ -122,7 +122,7 @@ def run(scenario, world):
         "gradients": grads,
         "norm": clip_gradients(objective, 0.1),
         "clipped": gradients(objective),
-        "targets": world.sum_counts(sum(len(row.supervised) for row in mine))[0],
+        "targets": world.sum_over_rows(sum(len(row.supervised) for row in mine))[0],
     }
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kangaroo.curation.words.asking import Cost
 from kangaroo.curation.words.balance import Balance
 
 if TYPE_CHECKING:
@@ -109,26 +110,20 @@ class Broken:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What a captioner or merger cost.
+class Asked:
+    """A model that was asked.
 
     Attributes:
-        name: Who.
+        name: Who, and for what.
         clips: Clips that it was asked about.
         blocked: Clips that wait because it failed.
-        num_tries: How often it was asked.
-        prompt_tokens: What it read; None where its endpoint does not tell.
-        new_tokens: What it wrote; likewise.
-        seconds: What it took, one answer after another.
+        cost: Of all its answers.
     """
 
     name: str
     clips: int
     blocked: int
-    num_tries: int
-    prompt_tokens: int | None
-    new_tokens: int | None
-    seconds: float
+    cost: Cost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +138,7 @@ class Report:
         broken: The first things that were left out because they are broken.
         num_broken: How many there are in all.
         balance: Categories before and after, None where nothing was balanced.
-        costs: Who was asked.
+        asked: Who was asked.
         tasks: Wanted share and number of records of each task.
         shown: Clips to look at.
     """
@@ -155,7 +150,7 @@ class Report:
     broken: tuple[Broken, ...]
     num_broken: int
     balance: Balance | None
-    costs: tuple[Cost, ...]
+    asked: tuple[Asked, ...]
     tasks: Mapping[str, tuple[float, int]]
     shown: tuple[Shown, ...]
 

@@ -21,12 +21,12 @@ from kangaroo.curation.engine.pool import each, hired
 from kangaroo.curation.engine.recipe import Bounds, Recipe, Rule
 from kangaroo.curation.engine.status import opened
 from kangaroo.curation.engine.table import query
-from kangaroo.curation.report import Broken, Cost, Histogram, Remaining, Report, Shown, histogram
+from kangaroo.curation.report import Asked, Broken, Histogram, Remaining, Report, Shown, histogram
 from kangaroo.curation.settings import read_settings
 from kangaroo.curation.wiring import words
 from kangaroo.curation.wording import Words
+from kangaroo.curation.words.asking import NOTHING, Cost, ModelSettings
 from kangaroo.curation.words.balance import Balance, Kind, draw
-from kangaroo.curation.words.captioning import total
 from kangaroo.curation.words.merging import Merged
 from kangaroo.curation.words.tasks import Task
 from kangaroo.data.jsonl import JsonLines
@@ -81,7 +81,7 @@ class _Gathered:
             broken=tuple(Broken(**one) for one in broken[:_BROKEN]),
             num_broken=len(broken),
             balance=self._balance() if ran else None,
-            costs=tuple(self._costs()),
+            asked=tuple(self._asked()),
             tasks=self._tasks(),
             shown=tuple(self._shown()) if ran else (),
         )
@@ -90,14 +90,8 @@ class _Gathered:
         return query(sql, self.at.decisions)
 
     def _files(self) -> Remaining:
-        probed = (
-            self.ledger.probed(str(path), signature=self.parts.signatures["probe"]) for _, path in self._contents()
-        )
-        seconds = sum(_duration_s(told) for told in probed if told is not None)
+        seconds = self.ledger.seconds(self.parts.signatures["probe"])
         return Remaining(step="files", number=self.ledger.num_videos(), hours=seconds / 3600)
-
-    def _contents(self) -> list[tuple[str, Path]]:
-        return list(self.ledger.contents())
 
     def _funnel(self) -> Iterator[Remaining]:
         """Yield what is left after each rule, as if one came after another."""
@@ -141,24 +135,28 @@ class _Gathered:
     def _has_fates(self) -> bool:
         return "category" in {name for name, *_ in self._ask("DESCRIBE decisions")}
 
-    def _costs(self) -> Iterator[Cost]:
+    def _asked(self) -> Iterator[Asked]:
         said = self._words
+        merged = [f"merged.{language}" for language in said.languages]
         steps: dict[str, list[str]] = {
             one.model.name: [f"caption.{one.model.name}.{language}" for language in said.languages]
             for one in said.captions.captioners
         }
-        if said.merge.model is not None:
-            steps[f"{said.merge.model.name}, merging"] = [f"merged.{language}" for language in said.languages]
+        others: list[tuple[ModelSettings | None, str, list[str]]] = [
+            (said.merge.model, "merging", merged),
+            (said.categories.model, "naming categories", ["category"]),
+            (said.instruct.model, "writing", ["written"]),
+        ]
+        steps |= {f"{model.name}, {what}": names for model, what, names in others if model is not None}
         for who, names in steps.items():
             told = [one for name in names for _, unit in self._results(name) if (one := loads(unit)) is not None]
-            yield Cost(
+            # of a clip several records are written
+            costs = [each["cost"] for one in told for each in (one if isinstance(one, list) else [one])]
+            yield Asked(
                 name=who,
                 clips=len(told),
                 blocked=sum(self.ledger.counts(self.parts.signatures[name]).get(State.BLOCKED, 0) for name in names),
-                num_tries=sum(one.get("num_tries", 1) for one in told),
-                prompt_tokens=total(one["prompt_tokens"] for one in told),
-                new_tokens=total(one["new_tokens"] for one in told),
-                seconds=sum((one["seconds"] for one in told), 0.0),
+                cost=sum((read_settings(Cost, one, where="cost") for one in costs), NOTHING),
             )
 
     def _results(self, name: str) -> Iterator[tuple[str, Any]]:
@@ -246,7 +244,3 @@ def picture_of(clip: Clip) -> bytes:
     span = FrameSampler(num_frames=1, start_s=clip.start_s, end_s=clip.end_s)
     frames = read_frames(source, FrameSampler() if clip.start_s == clip.end_s else span, size_px=size_px)
     return encode_jpeg(frames.pixels[0])
-
-
-def _duration_s(probed: str) -> float:
-    return float(json.loads(probed)["duration_s"])

@@ -34,7 +34,7 @@ from kangaroo.curation.words.captioning import (
     caption,
     refine_captions,
 )
-from kangaroo.curation.words.categories import CategorySettings, PictureSettings, category_of
+from kangaroo.curation.words.categories import CategorySettings, Named, PictureSettings, category_of
 from kangaroo.curation.words.instructions import Written, record, write
 from kangaroo.curation.words.leaks import ORDERS, LeakSettings
 from kangaroo.curation.words.merging import Merged, MergeSettings, merge
@@ -132,7 +132,7 @@ class Words:
             for one in self.captions.captioners:
                 said = Step(
                     name=f"caption.{one.model.name}.{language}",
-                    version=1,
+                    version=2,
                     settings=one,
                     needs=(Seen.KEY_FRAMES,),
                     function=partial(self._caption, language),
@@ -176,7 +176,7 @@ class Words:
         for clip, results in known:
             merged = self._merged(results)
             reason = self._reason_against(clip, results, merged, hashes)
-            fates[clip.id] = Fate(category=results.get("category") or "", weight=0.0, reason=reason)
+            fates[clip.id] = Fate(category=_name(results.get("category")), weight=0.0, reason=reason)
             if not reason:
                 kinds[clip.id] = Kind(category=fates[clip.id].category, video=str(clip.video))
                 if (english := merged.get(Language.EN)) is not None and english.claims:
@@ -251,9 +251,9 @@ class Words:
         refined = [read_settings(RefinedCaptions, one, where="refined") for one in inputs.values() if one is not None]
         return merge(refined, settings, self._asker(settings.model)) if refined else None
 
-    def _category(self, _: Clip, inputs: Results, settings: CategorySettings) -> str:
+    def _category(self, _: Clip, inputs: Results, settings: CategorySettings) -> Named:
         text = " ".join(one.text for one in self._merged(inputs).values())
-        return category_of(text, settings, self._asker(settings.model) if text else None) if text else ""
+        return category_of(text, settings, self._asker(settings.model)) if text else Named(name="")
 
     def _write(self, clip: Clip, inputs: Results, settings: InstructSettings) -> tuple[Written, ...]:
         return write(clip.id, self._merged(inputs), settings, self._asker(settings.model))
@@ -262,8 +262,13 @@ class Words:
         return None if model is None else self.askers.of(model)
 
 
-def _kind(_: Clip, inputs: Results, settings: PictureSettings) -> str:
-    return _kind_finder(settings).find(inputs[Seen.KEY_FRAMES]).kind
+def _kind(_: Clip, inputs: Results, settings: PictureSettings) -> Named:
+    return Named(name=_kind_finder(settings).find(inputs[Seen.KEY_FRAMES]).kind)
+
+
+def _name(category: Any) -> str:
+    """Return the name of a kind as the step found it, nothing where it failed."""
+    return "" if category is None else str(category["name"])
 
 
 @cache
@@ -275,5 +280,5 @@ def _here(
     name: str, settings: Any, needs: tuple[str, ...], function: Callable[..., Any], depends_on: Any = None
 ) -> Step:
     return Step(
-        name=name, version=1, settings=settings, needs=needs, function=function, runs=Runs.HERE, depends_on=depends_on
+        name=name, version=2, settings=settings, needs=needs, function=function, runs=Runs.HERE, depends_on=depends_on
     )

@@ -26,7 +26,7 @@ def to_json(record: Record) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(record, name) for name in PROVENANCE}
     values["media"] = [_medium_values(medium) for medium in record.media]
     values["turns"] = [{"role": str(turn.role), "content": _content(turn)} for turn in record.turns]
-    return values
+    return values | ({} if record.weight == 1 else {"weight": record.weight})
 
 
 def dumps(record: Record) -> str:
@@ -70,14 +70,15 @@ def from_json(values: Any) -> Record:
     Raises:
         DataError: A key is unknown or missing, a value has the wrong type, or placeholders do not match the media.
     """
-    fields = read_object(values, "the record", required=(*PROVENANCE, "turns"), optional=("media",))
+    fields = read_object(values, "the record", required=(*PROVENANCE, "turns"), optional=("media", "weight"))
     media = [_medium(one, number) for number, one in enumerate(read_list(fields.get("media", []), "media"), start=1)]
     left = iter(media)
     turns = [_turn(one, number, left) for number, one in enumerate(read_list(fields["turns"], "turns"), start=1)]
     if unused := list(left):
         shown = len(media) - len(unused)
         raise DataError(f"{len(media)} media are listed but the turns show {shown}; write one placeholder for each")
-    return Record(**{name: read_text(fields[name], name) for name in PROVENANCE}, turns=tuple(turns))
+    provenance = {name: read_text(fields[name], name) for name in PROVENANCE}
+    return Record(**provenance, turns=tuple(turns), weight=_number(fields.get("weight", 1.0), "the weight"))
 
 
 def split_placeholders(text: str) -> Iterator[str | Kind]:
@@ -132,7 +133,7 @@ def _medium(value: Any, number: int) -> Medium:
             kind=Kind(fields["kind"]),
             path=read_text(fields["path"], f"{name}'s path"),
             sampler=_sampler(fields.get("sampler")),
-            **{key: _seconds(fields.get(key), f"{name}'s {key}") for key in _CLIP},
+            **{key: _number(fields[key], f"{name}'s {key}") for key in _CLIP if fields.get(key) is not None},
         )
     except OptionError as error:
         raise DataError(f"{name}: {error}") from None
@@ -147,15 +148,13 @@ def _sampler(value: Any) -> FrameSampler | None:
     return FrameSampler.from_dict(instead_of_rate | dict(value))
 
 
-def _seconds(value: Any, name: str) -> float | None:
-    if value is None:
-        return None
+def _number(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise DataError(f"{name} is {_shown(value)}, not a number of seconds")
+        raise DataError(f"{name} is {_shown(value)}, not a number")
     try:
         return float(value)
     except OverflowError:
-        raise DataError(f"{name} is beyond any film") from None
+        raise DataError(f"{name} is beyond any number that is meant") from None
 
 
 def _turn(value: Any, number: int, media: Iterator[Medium]) -> Said:

@@ -32,12 +32,14 @@ class PackingSample:
         conversations: Ids, what the assistant says of them, and each film's number of frames, the same in all.
         times_s: When each frame of its films was shown, in seconds of its film.
         media: What the films' pixels are made of. Packing only carries it.
+        weight: What its targets count in the loss beside those of other samples.
     """
 
     number: int
     conversations: tuple[Encoded, ...]
     times_s: NDArray[np.float32]
     media: Any = None
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         assert self.conversations, f"sample {self.number} holds no conversation"
@@ -84,6 +86,7 @@ class Row:
         position_ids: Begin anew with each conversation.
         lengths: Tokens of each conversation and of the padding.
         supervised: Where a state must foretell what the assistant says next.
+        weights: What each of these counts in the loss.
         placeholders: Where feature rows of films belong.
         feature_rows: Which of all the row's films' feature rows each of these places takes.
         num_frames: Of each film, in order.
@@ -98,6 +101,7 @@ class Row:
     position_ids: Int[np.ndarray, " position"]
     lengths: tuple[int, ...]
     supervised: Int[np.ndarray, " target"]
+    weights: Float[np.ndarray, " target"]
     placeholders: Int[np.ndarray, " visual"]
     feature_rows: Int[np.ndarray, " visual"]
     num_frames: tuple[int, ...]
@@ -129,6 +133,7 @@ class Packed:
         longest: Tokens of the longest conversation or padding.
         supervised: Where in the rows laid end to end a state must foretell what the assistant says next.
         targets: What it says there.
+        weights: What each target counts in the loss.
         placeholders: Where in the rows laid end to end feature rows of films belong.
         feature_rows: Which of all films' feature rows each of these places takes.
         num_frames: Of each film, in order.
@@ -142,6 +147,7 @@ class Packed:
     longest: int
     supervised: Int[Tensor, " target"]
     targets: Int[Tensor, " target"]
+    weights: Float[Tensor, " target"]
     placeholders: Int[Tensor, " visual"]
     feature_rows: Int[Tensor, " visual"]
     num_frames: tuple[int, ...]
@@ -237,7 +243,7 @@ def lay_out(
 ) -> Row:
     """Return the row that holds these samples."""
     input_ids = np.full(context_tokens, pad_id, dtype=np.int32)
-    said = np.zeros(context_tokens, dtype=bool)
+    said = np.zeros(context_tokens, dtype=np.float32)
     position_ids = np.zeros(context_tokens, dtype=np.int32)
     lengths: list[int] = []
     shown: list[np.ndarray] = []
@@ -248,7 +254,7 @@ def lay_out(
             end = start + len(one)
             input_ids[start:end] = one.input_ids
             # nothing comes before a conversation, so its first token is nobody's target
-            said[start + 1 : end] = one.assistant_mask[1:]
+            said[start + 1 : end] = np.multiply(one.assistant_mask[1:], sample.weight)
             position_ids[start:end] = np.arange(len(one))
             films_end = films_start + int((input_ids[start:end] == placeholder_id).sum())
             shown.append(np.arange(films_start, films_end))
@@ -262,6 +268,7 @@ def lay_out(
         position_ids=position_ids,
         lengths=tuple(lengths),
         supervised=_short(said.nonzero()[0] - 1),
+        weights=said[said.nonzero()],
         placeholders=_short((input_ids == placeholder_id).nonzero()[0]),
         feature_rows=_short(np.concatenate(shown)),
         num_frames=tuple(frames for sample in samples for frames in sample.num_frames),
@@ -294,6 +301,7 @@ def join(rows: Sequence[Row]) -> Packed:
         longest=max(lengths),
         supervised=torch.from_numpy(supervised),
         targets=torch.from_numpy(input_ids.reshape(-1)[supervised + 1]),
+        weights=torch.from_numpy(np.concatenate([row.weights for row in rows])),
         placeholders=torch.from_numpy(_on_end([row.placeholders + place * length for place, row in enumerate(rows)])),
         feature_rows=torch.from_numpy(
             _on_end([row.feature_rows + before for row, before in zip(rows, features_before, strict=False)])

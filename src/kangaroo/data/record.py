@@ -3,6 +3,7 @@
 In memory a turn holds its media in their places, so the two cannot disagree; `layout.py` reads and writes JSON.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -90,9 +91,11 @@ class Record:
         licence: Of text and media; say "unknown" where it is.
         task: What is asked for: caption, describe, choice, ...
         turns: After an optional system turn, user and assistant in alternation; the assistant has the last word.
+        weight: What its answers count in training beside those of other records.
 
     Raises:
-        DataError: A field is empty, or the turns are in a wrong order, empty, or show media where none can be.
+        DataError: A field is empty, the weight is not above 0, or the turns are in a wrong order, empty, or show media
+            where none can be.
     """
 
     id: str
@@ -101,11 +104,14 @@ class Record:
     licence: str
     task: str
     turns: tuple[Said, ...]
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         for name in PROVENANCE:
             if not getattr(self, name).strip():
                 raise DataError(f"{name} is empty; say what it is, or unknown")
+        if not 0 < self.weight < math.inf:
+            raise DataError(f"the weight is {self.weight:g}; give more than 0, or leave the record out")
         _check_turns(self.turns)
 
     @property

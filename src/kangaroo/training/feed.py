@@ -95,6 +95,7 @@ class Feed:
             conversations=(self.encoder.conversation(sample.conversation, counts),),
             times_s=np.concatenate([np.zeros(0), *(film.times_s for film in sample.films)]).astype(np.float32),
             media=Decoded(pixels=tuple(film.pixels for film in sample.films)),
+            weight=sample.record.weight,
         )
         try:
             check_fits(packed, context_tokens=self.stage.context_tokens)

@@ -46,7 +46,7 @@ class Step:
 
     Attributes:
         number: Counted from 1 within the stage.
-        loss: Mean over the tokens that the assistant says.
+        loss: Mean over the tokens that the assistant says, each counting what its record weighs.
         grad_norm: Before clipping.
         rate: The learning rates' share of their highest.
         samples: Seen so far in this stage.
@@ -88,16 +88,17 @@ def train_stage(
 ) -> Iterator[Step]:
     """Train until the stage's samples are seen; `progress` says, after each step, where to go on from it.
 
-    The loss is the mean over all tokens that the assistant says in all rows of a step, wherever they lie.
+    The loss is the mean over all tokens that the assistant says in all rows of a step, wherever they lie, each counting
+    what its record weighs.
     """
     share = stage.rows // world.data_size
     while progress.samples < stage.samples:
         asked = time.monotonic()
         mine = list(islice(rows, share))
         waited_s = time.monotonic() - asked
-        own = sum(len(row.numbers) for row in mine), *astuple(Load.of(mine))
-        samples, *passing = world.sum_counts(*own)
-        load = Load(**dict(zip(Load.__dataclass_fields__, passing, strict=True)))
+        own = sum(len(row.numbers) for row in mine), sum(float(row.weights.sum()) for row in mine)
+        samples, weight, *passing = world.sum_over_rows(*own, *astuple(Load.of(mine)))
+        load = Load(**dict(zip(Load.__dataclass_fields__, map(int, passing), strict=True)))
         factor = rate_factor(stage, progress.samples)
         set_rates(optimizers, factor)
         total = torch.zeros((), device=world.device)
@@ -107,17 +108,17 @@ def train_stage(
             first = world.data_rank + start * world.data_size
             pixels = painter.paint(packed.media, seed=hash((seed, progress.step, first)))
             loss = objective(pixels, packed)
-            (loss / load.spoken).backward()
+            (loss / weight).backward()
             total += loss.detach()
         grad_norm = clip_gradients(objective, _CLIP_NORM)
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad()
-        progress.step, progress.samples = progress.step + 1, progress.samples + samples
+        progress.step, progress.samples = progress.step + 1, progress.samples + int(samples)
         progress.streams = [row.state for row in mine]
         yield Step(
             number=progress.step,
-            loss=world.sum(total) / load.spoken,
+            loss=world.sum(total) / weight,
             grad_norm=grad_norm,
             rate=factor,
             samples=progress.samples,

@@ -7,7 +7,7 @@ Axes: token (supervised ones), width (of the states), word (of the vocabulary); 
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -26,27 +26,24 @@ from kangaroo.model.transfer import sent
 CHUNK_TOKENS = 1024
 
 
-class SummedLoss(NamedTuple):
-    """A loss still to be divided, by the tokens of all ranks and all accumulated batches together."""
-
-    total: Float[Tensor, ""]
-    num_tokens: int
-
-
 def chunked_cross_entropy(
     hidden: Float[Tensor, "token width"],
     readout: Float[Tensor, "word width"],
     targets: Int[Tensor, " token"],
+    counting: Float[Tensor, " token"],
     *,
     chunk_tokens: int = CHUNK_TOKENS,
     z_loss: float = 0.0,
-) -> SummedLoss:
+) -> Float[Tensor, ""]:
     """Return the sum of the tokens' losses; no tensor is larger than a chunk's logits or the readout's weights.
+
+    It is still to be divided, by what the tokens of all ranks and all accumulated batches count together.
 
     Args:
         hidden: The states that foretell the targets.
         readout: Weights from states to logits.
         targets: The words that come next.
+        counting: How many times each token counts.
         chunk_tokens: Logits of how many tokens exist at a time.
         z_loss: Weight of the squared log of the softmax's normaliser, which keeps logits from drifting
             (Chowdhery et al. 2022, PaLM, arXiv 2204.02311, section 5); it is part of the sum.
@@ -57,8 +54,8 @@ def chunked_cross_entropy(
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else readout.dtype
     if not torch.is_grad_enabled():
         hidden, readout = hidden.detach(), readout.detach()
-    total: Tensor = _ChunkedCrossEntropy.apply(hidden, readout, targets, dtype, chunk_tokens, z_loss)  # type: ignore[no-untyped-call]
-    return SummedLoss(total, len(targets))
+    total: Tensor = _ChunkedCrossEntropy.apply(hidden, readout, targets, counting, dtype, chunk_tokens, z_loss)  # type: ignore[no-untyped-call]
+    return total
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
@@ -68,6 +65,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         hidden: Tensor,
         readout: Tensor,
         targets: Tensor,
+        counting: Tensor,
         dtype: torch.dtype,
         chunk_tokens: int,
         z_loss: float,
@@ -82,9 +80,10 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             for start in range(0, len(targets), chunk_tokens):
                 chunk = slice(start, start + chunk_tokens)
                 states, words = hidden[chunk].to(dtype), rearrange(targets[chunk], "token -> token 1")
+                times = rearrange(counting[chunk], "token -> token 1")
                 logits = (states @ weights.T).float()
                 normaliser = logits.logsumexp(dim=1, keepdim=True)
-                total += (normaliser - logits.gather(1, words) + z_loss * normaliser.square()).sum()
+                total += (times * (normaliser - logits.gather(1, words) + z_loss * normaliser.square())).sum()
                 if not (wants_hidden or wants_readout):
                     continue
                 # in the logits' own memory: softmax, weighted by the z-loss, less one at the target
@@ -93,8 +92,10 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                     slopes *= 1 + 2 * z_loss * normaliser
                 slopes.scatter_add_(1, words, slopes.new_full(words.shape, -1.0))
                 slopes = slopes.to(dtype)
+                times = times.to(dtype)
                 if grad_hidden is not None:
-                    grad_hidden[chunk] = slopes @ weights
+                    grad_hidden[chunk] = times * (slopes @ weights)
+                states = times * states
                 if grad_readout is not None and dtype == torch.float32:
                     grad_readout.addmm_(slopes.T, states)
                 elif grad_readout is not None:
@@ -112,14 +113,14 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         if grad_readout is not None:
             # saved for this one use, so its memory may be used again
             grad_readout = grad_readout.mul_(grad_total).to(ctx.readout_dtype)
-        return grad_hidden, grad_readout, None, None, None, None
+        return grad_hidden, grad_readout, None, None, None, None, None
 
 
 class Objective(nn.Module):
     """The summed loss of what the assistant says in packed rows, as a module: what ranks share goes through `forward`.
 
     >>> total = Objective(model)(pixels, packed)
-    >>> (total / num_targets_of_all_ranks).backward()
+    >>> (total / weights_of_all_ranks_targets).backward()
 
     Rows without a film pass a blank frame through the vision tower and give it no weight: ranks that share
     parameters make the same calls, and every part has a gradient. No step waits for the device.
@@ -153,7 +154,7 @@ class Objective(nn.Module):
         self.context = context
 
     def forward(self, pixels: Float[Tensor, "frame 3 height width"], packed: Packed) -> Float[Tensor, ""]:
-        """Return the sum of the losses of the rows' `packed.targets`.
+        """Return the sum of the losses of the rows' `packed.targets`, each as often as its weight says.
 
         Args:
             pixels: Normalised frames of all films on end, in the rows' order; none where the rows hold no film.
@@ -162,9 +163,12 @@ class Objective(nn.Module):
         Raises:
             OptionError: The ranks that share rows do not divide the rows' length.
         """
-        hidden, targets = self._supervised(pixels, packed, self.context)
+        hidden, packed = self._supervised(pixels, packed, self.context)
+        targets, weights = sent(packed.targets, pixels.device), sent(packed.weights, pixels.device)
         readout = self.model.lm_head.weight
-        return chunked_cross_entropy(hidden, readout, targets, chunk_tokens=self.chunk_tokens, z_loss=self.z_loss).total
+        return chunked_cross_entropy(
+            hidden, readout, targets, weights, chunk_tokens=self.chunk_tokens, z_loss=self.z_loss
+        )
 
     # eager: it is too seldom asked to be worth a compilation of its own
     @torch.compiler.set_stance("force_eager")
@@ -179,8 +183,8 @@ class Objective(nn.Module):
 
     def _supervised(
         self, pixels: Tensor, packed: Packed, context: ContextGroup | None
-    ) -> tuple[Float[Tensor, "token width"], Int[Tensor, " token"]]:
-        """Return the states that foretell this rank's targets, and the targets."""
+    ) -> tuple[Float[Tensor, "token width"], Packed]:
+        """Return the states that foretell this rank's targets, and what it holds of the rows."""
         device = pixels.device
         features = self._features(pixels, packed, context)
         keys = None
@@ -212,7 +216,7 @@ class Objective(nn.Module):
             ),
         ).last_hidden_state
         hidden = rearrange(hidden, "row position width -> (row position) width")
-        return hidden.index_select(0, sent(packed.supervised, device)), sent(packed.targets, device)
+        return hidden.index_select(0, sent(packed.supervised, device)), packed
 
     def _features(self, pixels: Tensor, packed: Packed, context: ContextGroup | None) -> Float[Tensor, "visual width"]:
         """Return the feature rows of all films, or those of a blank frame where there is none."""
@@ -289,6 +293,7 @@ def slice_rows(packed: Packed, context: ContextGroup) -> tuple[Packed, SharedKey
         longest=cutting.longest,
         supervised=moved(packed.supervised[said]),
         targets=packed.targets[said],
+        weights=packed.weights[said],
         placeholders=moved(packed.placeholders[shown]),
         feature_rows=packed.feature_rows[shown],
     )

@@ -89,10 +89,10 @@ class World:
         distributed.all_reduce(total)
         return total
 
-    def sum_counts(self, *counts: int) -> tuple[int, ...]:
-        """Return the sum of each count over all rows, for ranks that counted those they read; no GPU waits."""
-        total = self.sum(torch.tensor(counts))
-        return tuple(count // self._sharing for count in total.tolist())
+    def sum_over_rows(self, *numbers: int | float) -> tuple[float, ...]:
+        """Return the sum of each number over all rows, for ranks that counted those they read; no GPU waits."""
+        total = self.sum(torch.tensor(numbers, dtype=torch.float64))  # exact for counts below 2^53
+        return tuple((total / self._sharing).tolist())
 
 
 def start_world(device: str, *, context_parallel: int = 1) -> World:

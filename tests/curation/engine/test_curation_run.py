@@ -10,6 +10,7 @@ from reels import BRIGHTNESS, DOUBLED, TROUBLED, draw_reel, one_record, parts_of
 
 from kangaroo.curation.engine.layout import Layout
 from kangaroo.curation.engine.ledger import CurationError, Ledger, alone
+from kangaroo.curation.engine.pipeline import Fate
 from kangaroo.curation.engine.recipe import Bounds, Machine
 from kangaroo.curation.engine.run import Run
 from kangaroo.curation.measures.clips import CutSettings
@@ -31,10 +32,10 @@ def told():
 def run(tmp_path, reels, told):
     """Run over a folder and return what it came to."""
 
-    def go(*steps, folder=reels, out=tmp_path / "out", records=None, **changes):
+    def go(*steps, folder=reels, out=tmp_path / "out", records=None, choose=None, **changes):
         recipe = recipe_over(folder, out, **changes)
         told.clear()
-        parts = parts_of(recipe, *steps, records=records)
+        parts = parts_of(recipe, *steps, records=records, choose=choose)
         return Run(recipe, parts, tell=lambda what, done, total: told.append((what, done, total))).go()
 
     return go
@@ -127,6 +128,17 @@ def test_records_and_shards_hold_the_kept_clips(run, tmp_path):
     assert len(Shard(at.shards / "00000.tar")) == 3
     run(BRIGHTNESS, records=one_record, keep={"duration": Bounds(max=2.7)})
     assert len(list(at.media.iterdir())) == 3, "clips that are not kept any more are gone"
+
+
+def test_records_weigh_what_their_clips_do(run, tmp_path):
+    def choose(known):
+        return {clip.id: Fate(weight=2.5 if clip.end_s - clip.start_s > 2.7 else 1.0) for clip, _ in known}
+
+    run(BRIGHTNESS, records=one_record, choose=choose)
+    lengths_s = {row["id"]: row["end_s"] - row["start_s"] for row in rows_of(tmp_path / "out" / "decisions.parquet")}
+    found = {one.id: one.weight for one in JsonLines(tmp_path / "out" / "records.jsonl").records()}
+    assert found == {name: 2.5 if length_s > 2.7 else 1.0 for name, length_s in lengths_s.items()}
+    assert set(found.values()) == {1.0, 2.5}
 
 
 def test_a_name_that_is_no_text_is_told_and_costs_nobody_else(run, tmp_path):

@@ -27,15 +27,15 @@ def settings(talk, **changes):
 def test_an_answer_tells_what_it_cost():
     with talking(lambda _: "Roo. ...") as talk:
         reply = open_asker(settings(talk)).ask(ASKED)
-    assert (reply.text, reply.is_cut_off, reply.num_tries) == ("Roo.", True, 1)
-    assert (reply.prompt_tokens, reply.new_tokens) == (7, 3)
+    assert (reply.text, reply.is_cut_off, reply.cost.num_tries) == ("Roo.", True, 1)
+    assert (reply.cost.prompt_tokens, reply.cost.new_tokens) == (7, 3)
 
 
 def test_a_failure_is_asked_again():
     said = iter([400, "", "Roo\ud800."])
     with talking(lambda _: next(said)) as talk:
         reply = open_asker(settings(talk)).ask(ASKED)
-        assert (reply.text, reply.num_tries, len(talk.asked)) == ("Roo?.", 3, 3)
+        assert (reply.text, reply.cost.num_tries, len(talk.asked)) == ("Roo?.", 3, 3)
 
 
 def test_what_keeps_failing_blocks_and_the_next_does_not_wait():

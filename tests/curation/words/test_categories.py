@@ -20,14 +20,15 @@ from kangaroo.errors import OptionError
     ],
 )
 def test_words_of_a_caption_point_to_its_kind(caption, category):
-    assert category_of(caption) == category
+    assert category_of(caption).name == category
 
 
 @pytest.mark.parametrize(("said", "category"), [("Animals.", "animals"), ("food or animals", OTHER), ("?", OTHER)])
 def test_a_model_says_one_of_the_words_or_the_clip_is_other(said, category):
     with talking(lambda _: said) as talk:
         settings = CategorySettings(model=ModelSettings(name="far", endpoint=talk.url))
-        assert category_of("A dog eats.", settings, open_asker(settings.model)) == category
+        named = category_of("A dog eats.", settings, open_asker(settings.model))
+        assert (named.name, named.cost.new_tokens) == (category, 3)
     assert "people, animals, sport" in talk.asked[0]["messages"][0]["content"][0]["text"]
 
 

@@ -112,7 +112,7 @@ def test_a_model_writes_and_the_record_says_so(task):
     with talking(lambda _: f"Sure!\n```json\n{json.dumps(WRITTEN[task])}\n```") as talk:
         settings = only(task, model=ModelSettings(name="writer", endpoint=talk.url))
         (one,) = write("clip", BOTH, settings, open_asker(settings.model))
-    assert (one.how, one.problem, one.new_tokens) == ("written by writer", None, 3)
+    assert (one.how, one.problem, one.cost.new_tokens) == ("written by writer", None, 3)
     assert len(talk.asked) == 1
     assert read_settings(Written, json.loads(json.dumps(asdict(one))), where="stored") == one
 
@@ -142,7 +142,7 @@ def test_what_a_model_writes_wrongly_is_written_by_rule_and_told(task, said, pro
         (one,) = write("clip", BOTH, settings, open_asker(settings.model))
     assert one.how == "written by rule"
     assert problem in one.problem
-    assert one.new_tokens == 3
+    assert one.cost.new_tokens == 3
 
 
 def test_records_of_the_sample_film_pass_the_check(tmp_path):

@@ -76,7 +76,7 @@ def test_a_model_merges_and_what_no_captioner_says_is_cut():
     assert merged.text == "A red car waits and then drives off."
     assert [claim.text for claim in merged.dropped] == ["A blue truck explodes."]
     assert merged.how == "merged by writer"
-    assert (merged.prompt_tokens, merged.new_tokens) == (7, 3)
+    assert (merged.cost.prompt_tokens, merged.cost.new_tokens) == (7, 3)
     (asked,) = talk.asked
     listing = asked["messages"][0]["content"][-1]["text"].split("\n\n")[1]
     assert listing.splitlines()[:5] == [

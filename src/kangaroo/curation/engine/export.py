@@ -76,7 +76,7 @@ class _Lookahead:
     def until(self, clip: Clip, times_s: "deque[float]") -> Iterator[np.ndarray]:
         """Yield the pictures of a clip, and put their times from the clip's first on into a queue."""
         first_s: float | None = None
-        while self._next is not None and self._next[0] <= clip.end_s:
+        while self._next is not None and self._next[0] < clip.end_s:
             time_s, frame = self._next
             if time_s >= clip.start_s:
                 if self._scaler is None:

@@ -172,11 +172,6 @@ class Ledger:
         row = self._row("SELECT path FROM videos WHERE listed = 1 ORDER BY path")
         return None if row is None else Path(row[0])
 
-    def contents(self) -> Iterator[tuple[str, Path]]:
-        """Yield each content that is listed, once, with the first path of a file that holds it."""
-        query = "SELECT video, min(path) FROM videos WHERE listed = 1 AND video IS NOT NULL GROUP BY video"
-        return ((video, Path(path)) for video, path in self._rows(query))
-
     def contents_to_do(self, *, cut: str, signatures: Sequence[str]) -> "Todo":
         """Return each listed content that is not cut, or has a clip for which one of the steps is pending.
 
@@ -215,6 +210,15 @@ class Ledger:
     def num_videos(self) -> int:
         """Return how many files are listed."""
         return self._number("SELECT count(*) FROM videos WHERE listed = 1")
+
+    def seconds(self, probed: str) -> float:
+        """Return how long all different contents are together, as a probe found out."""
+        query = """SELECT coalesce(sum(json_extract(told, '$.duration_s')), 0) FROM
+            (SELECT video, min(path), subject FROM videos WHERE listed = 1 AND video IS NOT NULL GROUP BY video)
+            AS found JOIN units ON units.signature = ? AND units.subject = found.subject AND state = ?"""
+        row = self._row(query, probed, State.DONE)
+        assert row is not None, "a sum is a row"
+        return float(row[0])
 
     def probed(self, path: str, *, signature: str) -> str | None:
         """Return what a step found out about a listed file, as JSON; None where it failed or is pending."""

@@ -1,7 +1,8 @@
 """Write what a run came to: pieces of films, records and shards of the clips that stay."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -60,15 +61,16 @@ class Output:
         for folder in (self.at.media, self.at.shards):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _chosen(self) -> list[Clip]:
+    def _chosen(self) -> dict[Clip, float]:
+        """Return the clips that stay, with what each counts in training."""
         kept = list(kept_clips(self.at.decisions))
         fates: Mapping[str, Fate] = {clip.id: Fate() for clip in kept}
         if self.parts.choose is not None:
             fates = self.parts.choose((clip, self.known.results(clip)) for clip in kept)
         conclude(self.at.decisions, fates)
-        return [clip for clip in kept if not fates[clip.id].reason]
+        return {clip: fates[clip.id].weight for clip in kept if not fates[clip.id].reason}
 
-    def _cut_out(self, chosen: list[Clip], errands: Errands) -> None:
+    def _cut_out(self, chosen: Iterable[Clip], errands: Errands) -> None:
         """Write each clip as a file of its own, those alone that are not there."""
         wanted = {self._medium(clip) for clip in chosen}
         self.at.media.mkdir(exist_ok=True)
@@ -97,13 +99,14 @@ class Output:
                 self.failed.append((video, str(failed)))
             self.tell("writing", number, len(tasks))
 
-    def _records(self, chosen: list[Clip], made: Records) -> Iterator[Record]:
-        for clip in chosen:
+    def _records(self, chosen: Mapping[Clip, float], made: Records) -> Iterator[Record]:
+        for clip, weight in chosen.items():
             path = self._medium(clip)
             if path.exists():
                 kind = Kind.IMAGE if clip.start_s == clip.end_s else Kind.VIDEO
                 medium = Medium(kind=kind, path=f"media/{path.name}")
-                yield from made(clip, self.known.results(clip), medium)
+                for record in made(clip, self.known.results(clip), medium):
+                    yield replace(record, weight=weight)
 
     def _medium(self, clip: Clip) -> Path:
         return self.at.media / file_of(clip, self.parts.media)

@@ -101,15 +101,44 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What it cost to ask a model; costs add up.
+
+    Attributes:
+        prompt_tokens: What it read; None where its endpoint does not tell.
+        new_tokens: What it wrote; likewise.
+        seconds: What its answers took, one after another.
+        num_tries: How often it was asked; more than it answered where it failed on the way.
+    """
+
+    prompt_tokens: int | None = 0
+    new_tokens: int | None = 0
+    seconds: float = 0.0
+    num_tries: int = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            prompt_tokens=_total(self.prompt_tokens, other.prompt_tokens),
+            new_tokens=_total(self.new_tokens, other.new_tokens),
+            seconds=self.seconds + other.seconds,
+            num_tries=self.num_tries + other.num_tries,
+        )
+
+
+NOTHING = Cost()  # nobody was asked
+
+
+def _total(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What a model said and what it cost; tokens are None where an endpoint does not tell."""
+    """What a model said."""
 
     text: str
     is_cut_off: bool
-    prompt_tokens: int | None
-    new_tokens: int | None
-    seconds: float
-    num_tries: int
+    cost: Cost
 
 
 @dataclass(kw_only=True)
@@ -155,10 +184,12 @@ class Asker:
             return Reply(
                 text=in_utf8(answer.text).strip(),
                 is_cut_off=answer.finish_reason is FinishReason.LENGTH,
-                prompt_tokens=answer.prompt_tokens,
-                new_tokens=answer.new_tokens,
-                seconds=time.perf_counter() - began,
-                num_tries=tried,
+                cost=Cost(
+                    prompt_tokens=answer.prompt_tokens,
+                    new_tokens=answer.new_tokens,
+                    seconds=time.perf_counter() - began,
+                    num_tries=tried,
+                ),
             )
 
     def ask_all(self, conversations: Sequence[Conversation]) -> list[Reply]:

@@ -4,11 +4,10 @@ A captioner is a step of its own: a changed prompt asks that captioner again and
 another step, which asks nobody. An image is captioned by the same call, as a clip of one frame.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from kangaroo.curation.words.asking import Asker, ModelSettings
+from kangaroo.curation.words.asking import NOTHING, Asker, Cost, ModelSettings
 from kangaroo.curation.words.refining import Refined, RefineSettings, refine
 from kangaroo.dialogue.conversation import Conversation, Video
 from kangaroo.errors import OptionError
@@ -74,20 +73,14 @@ class Captions:
         model: What it calls itself.
         language: The language that it was asked in.
         frames: One for each key frame, earliest first.
-        prompt_tokens: Of all questions; None where the endpoint does not tell.
-        new_tokens: Of all answers; None where the endpoint does not tell.
-        seconds: What the answers took, one after another.
-        num_tries: How often it was asked; more than frames where it failed on the way.
+        cost: Of all of them.
     """
 
     captioner: str
     model: str
     language: Language
     frames: tuple[FrameCaption, ...]
-    prompt_tokens: int | None
-    new_tokens: int | None
-    seconds: float
-    num_tries: int
+    cost: Cost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,10 +128,7 @@ def caption(frames: Frames, settings: CaptionerSettings, asker: Asker, *, langua
             FrameCaption(time_s=time_s, said=reply.text, is_cut_off=reply.is_cut_off)
             for time_s, reply in zip(frames.times_s.tolist(), replies, strict=True)
         ),
-        prompt_tokens=total(reply.prompt_tokens for reply in replies),
-        new_tokens=total(reply.new_tokens for reply in replies),
-        seconds=sum(reply.seconds for reply in replies),
-        num_tries=sum(reply.num_tries for reply in replies),
+        cost=sum((reply.cost for reply in replies), NOTHING),
     )
 
 
@@ -152,10 +142,3 @@ def refine_captions(captions: Captions, settings: RefineSettings = RefineSetting
             for one in captions.frames
         ),
     )
-
-
-def total(counts: Iterable[int | None]) -> int | None:
-    """Return the sum, None where one of them is not known."""
-    listed = list(counts)
-    known = [count for count in listed if count is not None]
-    return sum(known) if len(known) == len(listed) else None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kangaroo.curation.words.asking import Asker, ModelSettings
+from kangaroo.curation.words.asking import NOTHING, Asker, Cost, ModelSettings
 from kangaroo.curation.words.sentences import content_words
 from kangaroo.dialogue.conversation import Conversation
 from kangaroo.errors import OptionError
@@ -108,8 +108,16 @@ class CategorySettings:
                 )
 
 
-def category_of(caption: str, settings: CategorySettings = CategorySettings(), asker: Asker | None = None) -> str:
-    """Return the name of the kind that a clip with this caption is of, `other` where that is not clear.
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """The kind that a clip is of, `other` where that is not clear, and what a model cost that was asked."""
+
+    name: str
+    cost: Cost = NOTHING
+
+
+def category_of(caption: str, settings: CategorySettings = CategorySettings(), asker: Asker | None = None) -> Named:
+    """Return the kind that a clip with this caption is of.
 
     Raises:
         BlockedError: The model cannot be asked now; the clip waits.
@@ -120,7 +128,8 @@ def category_of(caption: str, settings: CategorySettings = CategorySettings(), a
         question = (
             f"Which one of these is the video about: {', '.join(names)}? Answer with that word alone.\n\n{caption}"
         )
-        return _named(asker.ask(Conversation().ask(question)).text, names)
+        reply = asker.ask(Conversation().ask(question))
+        return Named(name=_said(reply.text, names), cost=reply.cost)
     words = content_words(caption)
     # of equals the one that is told first
     counts = [
@@ -128,10 +137,10 @@ def category_of(caption: str, settings: CategorySettings = CategorySettings(), a
         for category in settings.categories
         if (own := {word for given in category.words for word in content_words(given)} & set(words))
     ]
-    return max(counts)[2] if counts else OTHER
+    return Named(name=max(counts)[2] if counts else OTHER)
 
 
-def _named(reply: str, names: Sequence[str]) -> str:
+def _said(reply: str, names: Sequence[str]) -> str:
     said = set(content_words(reply))
     found = [name for name in names if set(content_words(name)) <= said]
     return found[0] if len(found) == 1 else OTHER

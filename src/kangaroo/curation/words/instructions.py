@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kangaroo.curation.words.asking import Asker, in_utf8
+from kangaroo.curation.words.asking import NOTHING, Asker, Cost, in_utf8
 from kangaroo.curation.words.merging import Merged
 from kangaroo.curation.words.refining import Flaw, refine
 from kangaroo.curation.words.sentences import NEGATIONS, content_words, language_of, telling_words
@@ -52,16 +52,14 @@ class Written:
         rounds: Questions and answers.
         how: Who wrote them.
         problem: Why the model that was asked did not, None where it did or none was asked.
-        prompt_tokens: What the model read; None where its endpoint does not tell.
-        new_tokens: What it wrote; likewise.
+        cost: Of the model, where it was asked.
     """
 
     task: Task
     rounds: tuple[Round, ...]
     how: str
     problem: str | None = None
-    prompt_tokens: int | None = 0
-    new_tokens: int | None = 0
+    cost: Cost = NOTHING
 
 
 def write(
@@ -143,7 +141,7 @@ def _asked(
         if ruled is None:
             return None
         one = replace(ruled, problem=str(problem))
-    return replace(one, prompt_tokens=reply.prompt_tokens, new_tokens=reply.new_tokens)
+    return replace(one, cost=reply.cost)
 
 
 def _read(task: Task, reply: str, merged: Merged, rng: random.Random) -> tuple[Round, ...]:

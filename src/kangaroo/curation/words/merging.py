@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from kangaroo.curation.words.asking import Asker, ModelSettings
+from kangaroo.curation.words.asking import NOTHING, Asker, Cost, ModelSettings
 from kangaroo.curation.words.captioning import RefinedCaptions
 from kangaroo.curation.words.refining import Flaw, RefineSettings, refine
 from kangaroo.curation.words.sentences import containment, join_sentences, other_words, split_sentences, telling_words
@@ -102,9 +102,7 @@ class Merged:
         num_captioners: How many captioners were asked; where it is 1, every claim is one captioner's.
         rejected: Why the text is empty although something was said, None where that is not so.
         how: Who merged.
-        prompt_tokens: What the merger read; 0 by rule, None where its endpoint does not tell.
-        new_tokens: What it wrote; likewise.
-        seconds: What it took to be asked.
+        cost: Of the merger, where one was asked.
     """
 
     text: str
@@ -114,9 +112,7 @@ class Merged:
     num_captioners: int
     rejected: Flaw | None
     how: str
-    prompt_tokens: int | None = 0
-    new_tokens: int | None = 0
-    seconds: float = 0.0
+    cost: Cost = NOTHING
 
     @property
     def lone(self) -> tuple[Claim, ...]:
@@ -159,7 +155,7 @@ def merge(
     prompt = settings.prompt_zh if language is Language.ZH else settings.prompt_en
     reply = asker.ask(Conversation().ask(f"{prompt}\n\n{_listing(captions)}"))
     merged = _judged(reply.text, captions, settings, is_cut_off=reply.is_cut_off)
-    return replace(merged, prompt_tokens=reply.prompt_tokens, new_tokens=reply.new_tokens, seconds=reply.seconds)
+    return replace(merged, cost=reply.cost)
 
 
 def _in_time(captions: Sequence[RefinedCaptions]) -> list[tuple[float, int, str]]:
