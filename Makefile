@@ -107,7 +107,7 @@ bench: install
 	$(BIN)/python benchmarks/chat_speed.py $(ARGS)
 
 bench-curation: install
-	$(BIN)/python benchmarks/curation_speed.py $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/curation_speed.py $(ARGS)
 
 gallery: install
 	$(BIN)/python benchmarks/gallery.py $(ARGS)

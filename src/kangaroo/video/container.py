@@ -34,7 +34,7 @@ ALLOWED_DEMUXERS = FILM_DEMUXERS + IMAGE_DEMUXERS + AUDIO_DEMUXERS
 
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # WebM keeps alpha beside the picture
 _FILM_OR_IMAGE = frozenset({"gif", "apng"})
-_IMAGE_BRANDS = frozenset({"avif", "heic", "mif1"})
+_IMAGE_BRANDS = frozenset({b"avif", b"heic", b"mif1"})
 _MAX_PIXELS = 1 << 28  # a header of a few bytes may claim a picture that fills all memory
 _OPTIONS = {
     "format_whitelist": ",".join(ALLOWED_DEMUXERS),
@@ -95,12 +95,16 @@ def holds_one_picture(source: VideoSource) -> bool:
     Raises:
         VideoError: It cannot be read.
     """
+    with open_bytes(source) as file:
+        head = file.read(12)
+    if head[4:8] == b"ftyp":  # which spares opening most films
+        return head[8:12].strip() in _IMAGE_BRANDS
     with open_container(source) as (container, stream):
         if container.format.name in IMAGE_DEMUXERS:
             return True
         if container.format.name in _FILM_OR_IMAGE:
             return sum(packet.size > 0 for packet in islice(container.demux(stream), 2)) == 1
-        return container.metadata.get("major_brand", "").strip() in _IMAGE_BRANDS
+    return False
 
 
 def decoder_of(stream: VideoStream) -> VideoCodecContext:

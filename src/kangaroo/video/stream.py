@@ -26,6 +26,7 @@ class Streamed:
         timeline: The times of all frames.
         pixel_aspect: Width over height of one pixel.
         color_trc: FFmpeg's number of the film's transfer function.
+        is_rough: Whether pictures predicted from both sides are left blocky, which saves a fifth of the decoding.
         num_errors: Parts that could not be decoded.
         num_frames: Pictures that came.
     """
@@ -37,14 +38,16 @@ class Streamed:
     num_errors: int = 0
     num_frames: int = 0
     threads: int = field(default=1)
+    is_rough: bool = False
 
     @classmethod
-    def open(cls, source: VideoSource, *, threads: int = 1) -> "Streamed":
+    def open(cls, source: VideoSource, *, threads: int = 1, is_rough: bool = False) -> "Streamed":
         """Read the times of a file's frames.
 
         Args:
             source: A file or bytes.
             threads: Of the decoder.
+            is_rough: See `Streamed`.
 
         Raises:
             VideoError: It cannot be read.
@@ -52,7 +55,14 @@ class Streamed:
         with open_container(source) as (container, stream):
             aspect, transfer = float(stream.sample_aspect_ratio or 1), int(stream.codec_context.color_trc)
             timeline = read_timeline(container, stream, name=source.name)
-        return cls(source=source, timeline=timeline, pixel_aspect=aspect, color_trc=transfer, threads=threads)
+        return cls(
+            source=source,
+            timeline=timeline,
+            pixel_aspect=aspect,
+            color_trc=transfer,
+            threads=threads,
+            is_rough=is_rough,
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -85,6 +95,8 @@ class Streamed:
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
         context = decoder_of(stream)
         context.thread_count = self.threads
+        if self.is_rough:
+            context.options = {"skip_loop_filter": "bidir"}
         try:
             for packet in container.demux(stream):
                 try:

@@ -79,7 +79,7 @@ def test_what_it_invents_is_cut_and_the_record_says_who_merged(writer):
     merged = merge([told("a", "A dog barks.")], settings, Asker(answerer=writer, settings=settings.model))
     assert merged.how == "merged by SmolLM2"
     assert merged.text == ""
-    assert merged.new_tokens == 16
+    assert merged.cost.new_tokens == 16
 
 
 def test_where_it_was_not_fetched_the_command_is_named(tmp_path, monkeypatch):

@@ -92,7 +92,7 @@ def watch(errand: Errand) -> Found:
         for clip in errand.clips:
             outcomes.update(_measured(errand, clip, {}))
         return Found(clips=errand.clips, outcomes=outcomes)
-    film = Streamed.open(VideoSource(errand.video))
+    film = Streamed.open(VideoSource(errand.video), is_rough=True)
     cutter = Cutter(errand.cut, errand.finder_of(errand.cut)) if errand.cut is not None else None
     clips = []
     for clip, seen in _clips(errand, film, cutter, needed):

@@ -118,11 +118,16 @@ def measure_changes(chunks: Iterable[Frames]) -> Changes:
 def _colours(pixels: np.ndarray) -> np.ndarray:
     """Share of the pixels in each bin of colour space, neighbouring bins blurred so that a shade is no step."""
     counts = cv2.calcHist([pixels[::2, ::2]], [0, 1, 2], None, [_BINS] * 3, [0, 256] * 3)
-    for axis in range(3):
-        along = counts.swapaxes(0, axis)
-        blurred = 2 * along
-        blurred[1:] += along[:-1]
-        blurred[:-1] += along[1:]
-        blurred[[0, -1]] += along[[0, -1]]
-        counts = blurred.swapaxes(0, axis)
+    for _ in range(3):  # the first axis is blurred and becomes the last
+        counts = (counts.reshape(_BINS, -1).T @ _BLUR).reshape([_BINS] * 3)
     return counts / counts.sum()
+
+
+def _blur() -> Float32[np.ndarray, "bin bin"]:
+    """Return the weights 1, 2, 1 for each bin, what would fall off the ends staying there."""
+    near = np.eye(_BINS) * 2 + np.eye(_BINS, k=1) + np.eye(_BINS, k=-1)
+    near[[0, -1], [0, -1]] += 1
+    return near.astype(np.float32)
+
+
+_BLUR = _blur()
