@@ -2,11 +2,11 @@
 
     OMP_NUM_THREADS=1 python benchmarks/curation_speed.py [--repeats 3] [--whole] [film.mp4 ...]
 
-The work is done in this process, on one thread as a worker does it, hence OMP_NUM_THREADS: the film is probed and watched with every
-measure. The bare decode decodes on one thread and throws away. Both are seconds of the processor, the median of the
-repeats; reading in turn, so that a busy machine is busy for both. `--whole` runs `kangaroo curate` over the films too,
-with two workers, and tells seconds on the clock. Without films three of ten seconds, 1280 x 720 px at 30 a second and
-of two shots, are drawn: a camera that moves over painted ground, with the grain of a camera.
+The work is done in this process, on one thread as a worker does it, hence OMP_NUM_THREADS: the film is probed and
+watched with every measure. The bare decode decodes on one thread and throws away. Both are seconds of the processor,
+the median of the repeats; reading in turn, so that a busy machine is busy for both. `--whole` runs `kangaroo curate`
+over the films too, with two workers, and tells seconds on the clock. Without films three of ten seconds, 1280 x 720 px
+at 30 a second and of two shots, are drawn: a camera that moves over painted ground, with the grain of a camera.
 """
 
 import argparse
