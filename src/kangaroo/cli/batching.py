@@ -12,6 +12,7 @@ from kangaroo.cli.options import (
     FpsOption,
     FramesOption,
     ModelOption,
+    ReadersOption,
     answerer_of,
     check_place,
     pace_of,
@@ -30,7 +31,7 @@ def batch(
     frames: FramesOption = None,
     max_new_tokens: Annotated[int, typer.Option(help="The longest answer.")] = 512,
     batch: BatchOption = None,
-    workers: Annotated[int | None, typer.Option(help="Films read ahead at a time; the cores but two.")] = None,
+    workers: ReadersOption = None,
     device: DeviceOption = None,
 ) -> int:
     """Answer all QUESTIONS of a file, about many films. Leaves with 1 where some could not be answered."""

@@ -11,6 +11,7 @@ from kangaroo.cli.options import (
     DeviceOption,
     EndpointOption,
     ModelOption,
+    ReadersOption,
     answerer_of,
     check_place,
     pace_of,
@@ -68,6 +69,7 @@ def verb_of(name: str) -> Callable[..., None]:
         judge: JudgeOption = None,
         judge_model: JudgeModelOption = None,
         batch: BatchOption = None,
+        workers: ReadersOption = None,
         device: DeviceOption = None,
     ) -> None:
         _measure(
@@ -78,6 +80,7 @@ def verb_of(name: str) -> Callable[..., None]:
             endpoint=endpoint,
             device=device,
             batch=batch,
+            workers=workers,
             limit=limit,
             shard=shard,
             blind=blind,
@@ -97,6 +100,7 @@ def verb_of(name: str) -> Callable[..., None]:
         shard: ShardOption = "1/1",
         blind: BlindOption = False,
         batch: BatchOption = None,
+        workers: ReadersOption = None,
         device: DeviceOption = None,
     ) -> None:
         from kangaroo.evaluation.haystack import DEPTHS, FRAMES, Haystack
@@ -118,6 +122,7 @@ def verb_of(name: str) -> Callable[..., None]:
             endpoint=endpoint,
             device=device,
             batch=batch,
+            workers=workers,
             limit=limit,
             shard=shard,
             blind=blind,
@@ -135,6 +140,7 @@ def _measure(
     endpoint: str | None,
     device: str | None,
     batch: int | None,
+    workers: int | None,
     limit: int | None,
     shard: str,
     blind: bool,
@@ -162,7 +168,7 @@ def _measure(
             shard=part,
             shown=Shown.NOTHING if blind else Shown.FILM,
             judge=judge,
-            pace=pace_of(answerer, batch, 0),
+            pace=pace_of(answerer, batch, workers),
             watch=watch,
         )
     typer.echo(report.markdown())

@@ -28,6 +28,7 @@ StartOption = Annotated[float | None, typer.Option(help="Second of the film to b
 EndOption = Annotated[float | None, typer.Option(help="Second of the film to stop at.")]
 BatchOption = Annotated[int | None, typer.Option(help="Questions asked at once; 64 on a GPU, else 1, each timed.")]
 WorkersOption = Annotated[int | None, typer.Option(help="Processes that draw films ahead; the cores but two.")]
+ReadersOption = Annotated[int | None, typer.Option(help="Films read ahead at a time; the cores but two.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -66,7 +67,7 @@ def check_place(endpoint: str | None, device: str | None) -> None:
 
 
 def pace_of(answerer: "LocalAnswerer | RemoteAnswerer", batch: int | None, workers: int | None) -> "Pace":
-    """Return the pace asked for; by default many questions at once on a GPU, and films drawn by all cores but two."""
+    """Return the pace asked for; by default many questions at once on a GPU; all cores but two draw or read."""
     from kangaroo.evaluation.asking import Pace
     from kangaroo.evaluation.machine import num_cores
 

@@ -7,18 +7,14 @@ cut off goes on, and a question added to the file costs only itself. Imports wit
 import hashlib
 import json
 import os
-from collections.abc import Hashable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
-from kangaroo.chat.answerer import Answerer, ReadsAhead, Sampling
-from kangaroo.dialogue.conversation import Conversation
-from kangaroo.errors import KangarooError, OptionError, VideoError
+from kangaroo.chat.answerer import Answerer
+from kangaroo.errors import OptionError, VideoError
+from kangaroo.evaluation.ahead import Ahead
 from kangaroo.evaluation.asking import Asked, OnFailure, Pace, Reply, sampler_of
 from kangaroo.evaluation.question_file import FilmQuestion, Line, Look, read_questions
 from kangaroo.evaluation.runner import ABOUT, Progress, examine
@@ -59,12 +55,11 @@ def answer_questions(
     asked = {line.number: _asked(line.asked, folder, rule) for line in lines if line.asked is not None}
     films = {film: place for place, film in enumerate(dict.fromkeys(one.film for one in asked.values()))}
     once = sorted({one.id: one for one in asked.values()}.values(), key=lambda one: films[one.film])
-    with ExitStack() as stack:
-        ahead = _Ahead(answerer, once, pace.workers, stack)
+    with Ahead(answerer, once, pace.workers) as ahead:
         run = examine(
             answerer,
             kept_in,
-            [replace(one, conversation=partial(ahead.turn, one)) for one in once],
+            ahead.asked,
             about={"exam": "batch"},
             pace=pace,
             before=ahead.begin,
@@ -80,45 +75,6 @@ def answer_questions(
     unfinished.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in written), encoding="utf-8")
     os.replace(unfinished, out)  # never half a file
     return written
-
-
-class _Ahead:
-    """Has films read whose turn comes soon, so many at a time, by threads that end with the stack."""
-
-    def __init__(self, answerer: Answerer, asked: Sequence[Asked], workers: int, stack: ExitStack) -> None:
-        self._asked = {one.id: one for one in asked}
-        self._workers = workers
-        self._firsts: list[Asked] = []
-        self._places: dict[Hashable, int] = {}
-        self._reading: list[Future[None]] = []
-        self._lock = Lock()
-        self._prepare = answerer.prepare if workers and isinstance(answerer, ReadsAhead) else None
-        if self._prepare is not None:
-            self._pool = ThreadPoolExecutor(workers)
-            stack.callback(self._pool.shutdown, cancel_futures=True)
-
-    def begin(self, left: Sequence[Asked]) -> None:
-        """Take note of what will be asked, in order: of each film its first question stands for all."""
-        if self._prepare is not None:
-            for one in left:
-                if one.film not in self._places:
-                    self._places[one.film] = len(self._firsts)
-                    self._firsts.append(self._asked[one.id])
-
-    def turn(self, one: Asked) -> Conversation:
-        """Return a question whose turn has come, its film read and the next ones begun."""
-        place = self._places.get(one.film)
-        if place is not None:
-            with self._lock:
-                for coming in self._firsts[len(self._reading) : place + 1 + self._workers]:
-                    self._reading.append(self._pool.submit(self._read, coming))
-            self._reading[place].result()
-        return one.conversation()
-
-    def _read(self, one: Asked) -> None:
-        assert self._prepare is not None
-        with suppress(KangarooError):  # its question meets the same and says so
-            self._prepare(one.conversation(), Sampling(max_new_tokens=one.max_new_tokens))
 
 
 def _folder_of(out: Path, questions: Path) -> Path:

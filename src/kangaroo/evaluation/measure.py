@@ -14,6 +14,7 @@ from pathlib import Path
 from kangaroo.chat.answerer import Answerer
 from kangaroo.dialogue.conversation import Conversation, Role, Text, Turn, Video
 from kangaroo.errors import OptionError
+from kangaroo.evaluation.ahead import Ahead
 from kangaroo.evaluation.asking import Asked, OnFailure, Pace, Reply, sampler_of
 from kangaroo.evaluation.benchmark import Benchmark, Question, Rules, Way, questions_of
 from kangaroo.evaluation.dataset import Dataset
@@ -97,7 +98,7 @@ def evaluate_benchmark(
         shard: Which part of them.
         shown: Whether the film is.
         judge: Who judges what rules cannot; None reads what a judge said of this run before.
-        pace: How many are asked at once.
+        pace: How many are asked at once, and how many films are read ahead.
         watch: Called with the numbers of questions done and to do, and the score so far in words.
 
     Raises:
@@ -126,17 +127,24 @@ def evaluate_benchmark(
     sampler = sampler_of(answerer) or FrameSampler()
     out.mkdir(parents=True, exist_ok=True)
     referee = Referee(out, judge)  # a judge that is not there is told before the asking
-    run = examine(
-        answerer,
-        out,
-        [_asked(benchmark, one, shelf, sampler, rules, shown) for one in questions if not one.fault],
-        about=about,
-        pace=pace,
-        before=lambda _: write_questions(out, every, questions),
-        keep=tally.keep,
-        on_failure=OnFailure.GO_ON,
-        progress=None if watch is None else lambda done, total: watch(done, total, str(tally)),
-    )
+    asked = [_asked(benchmark, one, shelf, sampler, rules, shown) for one in questions if not one.fault]
+    with Ahead(answerer, asked, pace.workers) as ahead:
+
+        def before(left: Sequence[Asked]) -> None:
+            write_questions(out, every, questions)
+            ahead.begin(left)
+
+        run = examine(
+            answerer,
+            out,
+            ahead.asked,
+            about=about,
+            pace=pace,
+            before=before,
+            keep=tally.keep,
+            on_failure=OnFailure.GO_ON,
+            progress=None if watch is None else lambda done, total: watch(done, total, str(tally)),
+        )
     lines = {line["id"]: line for line in run.lines}
     judged = judge_all(benchmark, questions, lines, rules, referee)
     write_session(
@@ -193,7 +201,7 @@ def _asked(
     prompt = benchmark.prompt(question, "", rules)
     return Asked(
         id=question.id,
-        film=(question.film, question.start_s, question.end_s),
+        film=(question.film, question.start_s, question.end_s, question.num_frames),
         conversation=conversation,
         max_new_tokens=prompt.max_new_tokens,
         # at most: no film is opened before its turn
