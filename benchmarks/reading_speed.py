@@ -7,12 +7,12 @@ decord2 3.4.0 gets an environment of its own, made where FOLDER holds none yet. 
 the length. Frames come out at 448 x 448 px, on two threads. decord2 is asked in both of its ways, for whole pictures
 and for pictures that it scales itself, and the faster counts. In each round everyone reads in turn; told are seconds
 from opening the file to the last frame, the median of the rounds, and how many times ours decord2's are. Where frames
-are exact, decord2 must give the same ones.
+are exact, times must be decord2's, and it is told of how many frames the pictures are: where decord2 fails to skip, as
+it then complains, it gives another frame than it was asked for.
 """
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -32,19 +32,23 @@ from kangaroo.video.source import VideoSource
 from kangaroo.video.write import write_video
 
 HEIGHT, WIDTH, FPS, PIECE_S, GOP = 1080, 1920, 30, 25, 250
-SIZE_PX, FRAMES, STEP_PX = 448, 160, 97
+SIZE_PX, FRAMES = 448, 160
+CELLS = 14  # of a side: a picture's means, by which frames are known whatever scaled them
+SAME = 2.4  # levels; decord2 takes BT.709 for BT.601, which is 2.0, and five frames of this film are 2.9
 THEIRS = """
 import json, sys, time
 import decord
 
 for line in sys.stdin:
-    path, indices, size, step = json.loads(line)
+    path, indices, size, cells = json.loads(line)
     began = time.perf_counter()
     reader = decord.VideoReader(path, num_threads=2, **({"width": size, "height": size} if size else {}))
     frames = reader.get_batch(indices).asnumpy()
     seconds = time.perf_counter() - began
     times_s = [float(reader.get_frame_timestamp(one)[0]) for one in indices]
-    print(json.dumps([seconds, times_s, frames[:, ::step, ::step].tolist()]), flush=True)
+    part = size // cells if size else 0
+    means = frames.reshape(-1, cells, part, cells, part, 3).mean((2, 4)).tolist() if size else []
+    print(json.dumps([seconds, times_s, means]), flush=True)
     del frames, reader
 """
 
@@ -93,14 +97,13 @@ class Decord:
         )
 
     def read(self, path: Path, indices: list[int], *, size_px: int | None) -> tuple[float, np.ndarray, np.ndarray]:
-        """Return seconds, times of the frames, and a few of their pixels."""
+        """Return seconds, times of the frames, and their means where they have the size that is asked for."""
         assert self._process.stdin is not None, "it is a pipe"
         assert self._process.stdout is not None, "it is one too"
-        step = STEP_PX if size_px else 10 * STEP_PX
-        self._process.stdin.write(json.dumps([str(path), indices, size_px, step]) + "\n")
+        self._process.stdin.write(json.dumps([str(path), indices, size_px, CELLS]) + "\n")
         self._process.stdin.flush()
-        seconds, times_s, pixels = json.loads(self._process.stdout.readline())
-        return seconds, np.array(times_s), np.array(pixels)
+        seconds, times_s, means = json.loads(self._process.stdout.readline())
+        return seconds, np.array(times_s), np.array(means)
 
     def close(self) -> None:
         """End the process."""
@@ -109,10 +112,11 @@ class Decord:
 
 
 def ours(path: Path, sampler: FrameSampler) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return seconds, times of the frames, and a few of their pixels."""
+    """Return seconds, times of the frames, and their means."""
     began = time.perf_counter()
     frames = read_frames(VideoSource(path), sampler, size_px=SIZE_PX)
-    return time.perf_counter() - began, frames.times_s, frames.pixels[:, ::STEP_PX, ::STEP_PX]
+    seconds, part = time.perf_counter() - began, SIZE_PX // CELLS
+    return seconds, frames.times_s, frames.pixels.reshape(-1, CELLS, part, CELLS, part, 3).mean((2, 4))
 
 
 def key_frames(path: Path, times_s: np.ndarray) -> float:
@@ -135,17 +139,19 @@ def beside_decord(decord: Decord, path: Path, sampler: FrameSampler, *, repeats:
     indices = np.round(times_s * FPS).astype(int).tolist()
     rows: dict[str, list[float]] = {"ours": [], "whole": [], "scaled": []}
     for _ in range(repeats):
-        seconds, times_s, pixels = ours(path, sampler)
+        seconds, times_s, means = ours(path, sampler)
         rows["ours"].append(seconds)
         rows["whole"].append(decord.read(path, indices, size_px=None)[0])
-        seconds, their_times_s, their_pixels = decord.read(path, indices, size_px=SIZE_PX)
+        seconds, their_times_s, their_means = decord.read(path, indices, size_px=SIZE_PX)
         rows["scaled"].append(seconds)
+    alike = ""
     if not sampler.snap_s:
         assert np.allclose(their_times_s, times_s, atol=1e-3), "decord2 tells other times"
-        off = np.abs(their_pixels - pixels.astype(int)).mean()
-        assert off < 16, f"decord2 shows other pictures: {off:.1f} levels apart"
+        same = np.abs(their_means - means).mean((1, 2, 3)) < SAME
+        alike = f"   {same.sum()} of {len(same)} frames alike"
     own, whole, scaled = (statistics.median(one) for one in rows.values())
-    return f"{own:8.2f} s   decord2 {whole:7.2f} s, scaling itself {scaled:7.2f} s   {min(whole, scaled) / own:6.2f} x"
+    faster = min(whole, scaled) / own
+    return f"{own:8.2f} s   decord2 {whole:7.2f} s, scaling itself {scaled:7.2f} s   {faster:6.2f} x{alike}"
 
 
 def memory_mib(path: Path, sampler: FrameSampler) -> float:
@@ -160,10 +166,16 @@ def memory_mib(path: Path, sampler: FrameSampler) -> float:
 
 def grown_mib(path: Path, num_frames: float, snap_s: float) -> float:
     """Return the growth of this process by reading, without the frames."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak_mib()
     sampler = FrameSampler(num_frames=int(num_frames), fps=None, snap_s=snap_s)
     frames = read_frames(VideoSource(path), sampler, size_px=SIZE_PX)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 - frames.pixels.nbytes / 2**20
+    return _peak_mib() - before - frames.pixels.nbytes / 2**20
+
+
+def _peak_mib() -> float:
+    # not getrusage: it remembers the process that started this one
+    (line,) = (one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
 
 
 def main() -> None:

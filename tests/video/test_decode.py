@@ -1,7 +1,10 @@
 """One suite over all that a film can be: the right frame comes back, at its right time, by every road."""
 
+import subprocess
+import sys
 import tracemalloc
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from kangaroo.video.decode import Resize, plan_frames, read_frames
 from kangaroo.video.sampler import Align, FrameSampler
 from kangaroo.video.source import VideoSource
 from kangaroo.video.timeline import read_timeline
+from kangaroo.video.write import write_video
 
 QUIET_X265 = "log-level=none"
 UNEVEN_S = tuple(np.cumsum(np.tile([0.04, 0.2, 0.01, 0.5, 0.06], 24)).round(3) - 0.04)
@@ -288,3 +292,39 @@ def test_an_unreadable_folder_names_a_reason(tmp_path):
     save(tmp_path, "a.png", b"broken")
     with pytest.raises(VideoError, match=r"no image of the folder can be read.*a\.png"):
         read_frames(VideoSource(tmp_path), ALL, size_px=32)
+
+
+GROWN = """
+import gc, sys
+from pathlib import Path
+
+from kangaroo.video.decode import read_frames
+from kangaroo.video.sampler import FrameSampler
+from kangaroo.video.source import VideoSource
+
+def peak_mib():
+    (line,) = (one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
+
+gc.disable()
+before = peak_mib()
+read_frames(VideoSource(sys.argv[1]), FrameSampler(num_frames=120, fps=None), size_px=32)
+print(peak_mib() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells the peak of a process's memory there")
+def test_pictures_of_the_films_size_are_let_go_of_one_by_one(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 255, (4, 720, 1280, 3), dtype=np.uint8)
+    write_video(
+        tmp_path / "film.mp4",
+        (pictures[n % 4] for n in range(120)),
+        fps=30.0,
+        crf=40,
+        preset="ultrafast",
+        gop_frames=120,
+    )
+    grown = subprocess.run(
+        [sys.executable, "-c", GROWN, str(tmp_path / "film.mp4")], capture_output=True, text=True, check=True
+    )
+    assert float(grown.stdout) < 80  # all 120 together are 158 MiB

@@ -5,7 +5,9 @@ the few stretches that hold a wanted frame. Memory grows with the frames wanted,
 Axes: frame, height, width.
 """
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +19,7 @@ from kangaroo.video.ending import is_cut_off
 from kangaroo.video.frames import Frames
 from kangaroo.video.info import promised_duration_s
 from kangaroo.video.pictures import array_frame, array_times, decode_picture, folder_times, is_folder, list_pictures
-from kangaroo.video.plan import DecodePlan, choose_frames, make_plan
+from kangaroo.video.plan import DecodePlan, Run, choose_frames, make_plan
 from kangaroo.video.runs import Decoded, RunDecoder, SeekError, from_start
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.scale import Resize, Scaler, transfer_of
@@ -26,6 +28,7 @@ from kangaroo.video.timeline import Timeline, read_timeline
 
 __all__ = ["FramePlan", "Resize", "join_pictures", "plan_frames", "read_frames"]
 
+_MOST_DECODERS = 8  # each holds some pictures of the film's size
 _SHORTFALL = 0.97  # a film that ends before this share of what its header promises was cut off
 
 
@@ -190,25 +193,40 @@ class _Look:
         try:
             decoded = self._decode(source, timeline, plan)
         except SeekError:
-            plan = from_start(plan)
-            decoded = self._decode(source, timeline, plan)
-        if decoded.missing and plan.runs[0].first > 0:
-            decoded = self._decode(source, timeline, from_start(plan))
+            decoded = None
+        whole = from_start(plan)
+        if decoded is None or (decoded.missing and plan.runs != whole.runs):
+            decoded = self._decode(source, timeline, whole)
         if not decoded.pixels:
             raise VideoError(f"{source.name}: not one of {len(plan.packets)} wanted frames can be decoded")
         packets = sorted(decoded.pixels, key=lambda packet: timeline.times_s[packet])
         notes = (*timeline.notes, *_clip_notes(self.sampler, timeline.duration_s), *_damage_notes(decoded))
+        pixels = np.empty((len(packets), *decoded.pixels[packets[0]].shape), np.uint8)
+        for place, packet in enumerate(packets):
+            pixels[place] = decoded.pixels.pop(packet)  # never all of them twice
         return Frames(
-            pixels=np.stack([decoded.pixels[packet] for packet in packets]),
+            pixels=pixels,
             times_s=timeline.times_s[packets],
             notes=notes,
         )
 
     def _decode(self, source: VideoSource, timeline: Timeline, plan: DecodePlan) -> Decoded:
-        with open_container(source) as (container, stream):
-            transfer = transfer_of(stream.codec_context.color_trc)
-            scaler = self._scaler(pixel_aspect=float(stream.sample_aspect_ratio or 1), transfer=transfer)
-            return RunDecoder(container, stream, timeline, scaler).decode(plan.runs)
+        """Decode a plan, its parts side by side: decoders of their own wait less for one another than their threads."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        shares = plan.shares(min(2 * cores, _MOST_DECODERS))  # more than cores, for shares are unequal
+
+        def decode(share: tuple[Run, ...]) -> Decoded:
+            with open_container(source) as (container, stream):
+                transfer = transfer_of(stream.codec_context.color_trc)
+                scaler = self._scaler(pixel_aspect=float(stream.sample_aspect_ratio or 1), transfer=transfer)
+                decoder = RunDecoder(container, stream, timeline, scaler, threads=max(1, cores // len(shares)))
+                return decoder.decode(share)
+
+        decoded = Decoded()
+        with ThreadPoolExecutor(len(shares)) as threads:
+            for part in threads.map(decode, shares):
+                decoded.take(part)
+        return decoded
 
     def _scaler(self, *, pixel_aspect: float = 1.0, transfer: str | None = None) -> Scaler:
         return Scaler(size_px=self.size_px, resize=self.resize, pixel_aspect=pixel_aspect, transfer=transfer)

@@ -2,8 +2,10 @@
 
 A run is a stretch of packets sent to the decoder one after another. It starts where decoding can start and
 ends with the last frame wanted from it, so what lies between two runs is never decoded and no packet twice.
+Several decoders share a plan: each takes runs that follow one another, about as many packets as the others.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +27,9 @@ class Run:
     last: int
     wanted: tuple[int, ...]
 
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DecodePlan:
@@ -33,7 +38,7 @@ class DecodePlan:
     Attributes:
         packets: The packet of each wanted frame, in the order of their showing.
         times_s: When each wanted frame appears, in seconds since the film's first frame.
-        runs: What to decode, in the order of the file.
+        runs: What to decode, in the order of the file, as short as they can be.
     """
 
     packets: Int64[np.ndarray, " frame"]
@@ -43,7 +48,20 @@ class DecodePlan:
     @property
     def num_decoded(self) -> int:
         """How many packets the runs hold, to compare with the film's."""
-        return sum(run.last - run.first + 1 for run in self.runs)
+        return sum(len(run) for run in joined(self.runs))
+
+    def shares(self, count: int) -> list[tuple[Run, ...]]:
+        """Return the runs of each of at most so many decoders; runs with little between them are one."""
+        each = sum(map(len, self.runs)) / count
+        shares: list[list[Run]] = []
+        before = 0
+        for run in self.runs:
+            # to the share in which the run's middle falls
+            if before + len(run) / 2 >= len(shares) * each or not shares:
+                shares.append([])
+            shares[-1].append(run)
+            before += len(run)
+        return [joined(share) for share in shares]
 
 
 def choose_frames(
@@ -103,7 +121,7 @@ def plan_runs(timeline: Timeline, packets: Int64[np.ndarray, " frame"]) -> tuple
     runs: list[Run] = []
     for packet in map(int, np.sort(packets)):
         start = 0 if timeline.is_by_order else _start_for(timeline, keys, packet)
-        if runs and start <= runs[-1].last + _SEEK_COST_PACKETS:
+        if runs and start <= runs[-1].last:
             runs[-1] = Run(first=runs[-1].first, last=packet, wanted=(*runs[-1].wanted, packet))
         else:
             runs.append(Run(first=start, last=packet, wanted=(packet,)))
@@ -112,6 +130,17 @@ def plan_runs(timeline: Timeline, packets: Int64[np.ndarray, " frame"]) -> tuple
     if runs and timeline.is_by_order:
         runs[0] = replace(runs[0], last=min(runs[0].last + MAX_REORDER, len(timeline.pts) - 1))
     return tuple(runs)
+
+
+def joined(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """Return runs of which those are one between which decoding on is cheaper than seeking."""
+    found: list[Run] = []
+    for run in runs:
+        if found and run.first <= found[-1].last + _SEEK_COST_PACKETS:
+            found[-1] = Run(first=found[-1].first, last=run.last, wanted=(*found[-1].wanted, *run.wanted))
+        else:
+            found.append(run)
+    return tuple(found)
 
 
 def _start_for(timeline: Timeline, keys: Int64[np.ndarray, " key"], packet: int) -> int:

@@ -36,23 +36,32 @@ class Decoded:
     num_errors: int = 0
     num_damaged: int = 0
 
+    def take(self, other: "Decoded") -> None:
+        """Take in what came out of other runs."""
+        self.pixels |= other.pixels
+        self.missing += other.missing
+        self.num_errors += other.num_errors
+        self.num_damaged += other.num_damaged
+
 
 class RunDecoder:
     """Decodes runs of one open container, which stands at its start.
 
-    >>> RunDecoder(container, stream, timeline, scaler).decode(plan.runs)
+    >>> RunDecoder(container, stream, timeline, scaler, threads=2).decode(joined(plan.runs))
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, timeline: Timeline, scaler: Scaler) -> None:
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, timeline: Timeline, scaler: Scaler, *, threads: int
+    ) -> None:
         self.container = container
         self.stream = stream
         self.context = decoder_of(stream)
         self.context.thread_type = "AUTO"  # type: ignore[assignment]
+        self.context.thread_count = threads
         self.timeline = timeline
         self.scaler = scaler
         self.skips = self.context.name in _SKIP_EXACT and not timeline.is_by_order
         self.stands_alone = bool(timeline.is_key.all()) and not timeline.is_by_order
-        self._packet_at = {int(pts): index for index, pts in enumerate(timeline.pts)}
         self._at_start = True
 
     def decode(self, runs: tuple[Run, ...]) -> Decoded:
@@ -95,8 +104,7 @@ class RunDecoder:
             yield from zip(ordered, self._raw_frames(run, decoded), strict=False)
             return
         for frame in self._raw_frames(run, decoded):
-            packet = self._packet_at.get(frame.pts) if frame.pts is not None else None
-            if packet is not None:
+            if (packet := self.timeline.packet_of(frame.pts)) is not None:
                 yield packet, frame
 
     def _raw_frames(self, run: Run, decoded: Decoded) -> Iterator[VideoFrame]:
@@ -142,10 +150,10 @@ class RunDecoder:
 
     def _arrived(self, packet: av.Packet, run: Run) -> int:
         """Return the run's start once `packet` is it, -1 while it is still to come."""
-        index = self._packet_at.get(packet.pts, -1) if packet.pts is not None else -1
-        if index > run.first:
+        index = self.timeline.packet_of(packet.pts)
+        if index is not None and index > run.first:
             raise SeekError
-        return index if index == run.first else -1
+        return run.first if index == run.first else -1
 
 
 def from_start(plan: DecodePlan) -> DecodePlan:

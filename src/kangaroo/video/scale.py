@@ -72,10 +72,18 @@ class Scaler:
         self.pixel_aspect = pixel_aspect
         self.transfer = transfer
         self._reformatter = VideoReformatter()
+        self._turns: dict[int, Turn] = {}
+
+    def turn(self, frame: VideoFrame) -> Turn:
+        """Return how a frame of the film is to be turned: as those before it of the same angle."""
+        # PyAV's side data and their frame hold one another: whole pictures would stay until Python looks for cycles
+        if (angle := frame.rotation) not in self._turns:
+            self._turns[angle] = turn_of(frame)
+        return self._turns[angle]
 
     def pixels(self, frame: VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
         """Return RGB pixels of the asked size."""
-        turn = turn_of(frame)
+        turn = self.turn(frame)
         height, width = self._inner(frame, turn)
         stored = (width, height) if turn.quarters % 2 else (height, width)
         small = np.ascontiguousarray(turn.apply(self._scale(frame, *stored)))

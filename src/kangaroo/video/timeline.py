@@ -5,6 +5,7 @@ the decoder needs them. Containers' own statements (duration, frame count, rate)
 so the plan of what to decode rests on this pass alone.
 """
 
+from array import array
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -60,6 +61,19 @@ class Timeline:
         order = np.argsort(self.times_s, kind="stable")
         return order[self.is_shown[order]]
 
+    def packet_of(self, pts: int | None) -> int | None:
+        """Return the packet of this time stamp, None where there is none."""
+        if pts is None:
+            return None
+        order, ordered = self._by_pts
+        place = int(np.searchsorted(ordered, pts, side="right")) - 1
+        return int(order[place]) if place >= 0 and ordered[place] == pts else None
+
+    @cached_property
+    def _by_pts(self) -> tuple[Int64[np.ndarray, " packet"], Int64[np.ndarray, " packet"]]:
+        order = np.argsort(self.pts, kind="stable")
+        return order, self.pts[order]
+
 
 def read_timeline(container: InputContainer, stream: VideoStream, *, name: str) -> Timeline:
     """Read the times of all frames; the container is then at its end.
@@ -67,7 +81,9 @@ def read_timeline(container: InputContainer, stream: VideoStream, *, name: str) 
     Raises:
         VideoError: Not one packet can be read.
     """
-    pts, dts, lengths, flags, notes = [], [], [], [], []
+    # not lists: a film of hours has hundreds of thousands
+    pts, dts, lengths, is_key, is_shown = array("q"), array("q"), array("q"), bytearray(), bytearray()
+    notes = []
     num_damaged = 0
     for other in container.streams:
         if other is not stream and hasattr(other, "discard"):  # PyAV 15 lacks it
@@ -79,7 +95,8 @@ def read_timeline(container: InputContainer, stream: VideoStream, *, name: str) 
             pts.append(_MISSING if packet.pts is None else packet.pts)
             dts.append(_MISSING if packet.dts is None else packet.dts)
             lengths.append(packet.duration or 0)
-            flags.append((packet.is_keyframe, not packet.is_discard))
+            is_key.append(packet.is_keyframe)
+            is_shown.append(not packet.is_discard)
             num_damaged += packet.is_corrupt
     except av.FFmpegError as error:
         notes.append(f"the file is damaged after its packet {len(pts)} ({(error.strerror or 'unknown').lower()})")
@@ -87,14 +104,13 @@ def read_timeline(container: InputContainer, stream: VideoStream, *, name: str) 
         raise VideoError(f"{name}: the file holds no video frame that can be read; it may be cut off")
     if num_damaged:
         notes.append(f"{num_damaged} of {len(pts)} packets of the film are damaged")
-    is_key, is_shown = np.array(flags, dtype=bool).T
+    keys, shown = np.frombuffer(is_key, bool), np.frombuffer(is_shown, bool)
     if stream.codec_context.name in _DRAWN_OVER:
-        is_key[1:] = False
-    if not is_shown.any():
-        is_shown = np.ones_like(is_shown)
-    return _timeline(
-        stream, np.array(pts), np.array(dts), np.array(lengths), is_key=is_key, is_shown=is_shown, notes=notes
-    )
+        keys[1:] = False
+    if not shown.any():
+        shown[:] = True
+    ticks = [np.array(column, np.int64) for column in (pts, dts, lengths)]
+    return _timeline(stream, *ticks, is_key=keys, is_shown=shown, notes=notes)
 
 
 def _timeline(

@@ -19,7 +19,7 @@ from kangaroo.curation.measures.changes import SMALL_PX, ChangesMeter
 from kangaroo.curation.measures.clips import Cutter, Span
 from kangaroo.errors import OptionError
 from kangaroo.video.frames import Frames
-from kangaroo.video.scale import Scaler, transfer_of, turn_of
+from kangaroo.video.scale import Scaler, transfer_of
 from kangaroo.video.stream import Streamed
 
 _STILLS_S, _GLANCES_S = 1.0, 0.5  # grids; of the stills a clip takes some, evenly
@@ -95,6 +95,7 @@ class Kept:
         self._glances = _Grid(_GLANCES_S, None)
         self._meter = ChangesMeter() if cutter is None else cutter.meter
         self._small = VideoReformatter()
+        self._turn = scalers[0].turn
 
     def offer(self, time_s: float, frame: VideoFrame, *, wanted: bool) -> Sequence[Span]:
         """Keep what is needed of a wanted frame, and return the clips that are certain with it."""
@@ -106,7 +107,7 @@ class Kept:
             else:
                 self._meter.add(small, time_s)
             if self._glances.is_due(time_s) and wanted:
-                self._glances.kept.append((time_s, np.ascontiguousarray(turn_of(frame).apply(small))))
+                self._glances.kept.append((time_s, np.ascontiguousarray(self._turn(frame).apply(small))))
         if self._stills.is_due(time_s) and wanted and Seen.STILLS in self._needed:
             self._stills.keep(time_s, frame)
         if Seen.PAIRS in self._needed:
