@@ -1,5 +1,7 @@
 """Fixtures that several parts share: one thread, and a tokenizer and a processor small enough to make in every run."""
 
+import os
+
 import hypothesis
 import pytest
 
@@ -8,6 +10,10 @@ from tiny_texts import TEXTS
 # a busy machine is no fault of what is tested
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+
+# nothing of a run is kept for the next one
+os.environ["KANGAROO_FILMS"] = ""
 
 
 @pytest.fixture(autouse=True, scope="session")

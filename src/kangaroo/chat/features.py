@@ -1,13 +1,15 @@
 """Films become feature rows, each film once: opened, decoded and seen only where that was not done before.
 
 Shared by all sessions of one model. Films of one conversation are decoded side by side and seen together in chunks.
-Axes: frame, token, width.
+Where a folder keeps what was seen, another process's films count too.
+Axes: frame, token, width (of the language model), vision (the tower's width).
 """
 
 from collections.abc import Collection, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import count
 from threading import BoundedSemaphore, Condition, Lock
 from time import perf_counter
@@ -16,12 +18,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kangaroo.chat.kept import KeptFilm, KeptFilms, key_of
 from kangaroo.chat.store import BoundedStore
 from kangaroo.dialogue.conversation import Conversation, Part, Video
 from kangaroo.dialogue.plan import FilmPlan, Plan
 from kangaroo.dialogue.processor import KangarooProcessor
 from kangaroo.errors import ContextError
 from kangaroo.model.modeling import KangarooForConditionalGeneration
+from kangaroo.model.pretrained import hash_weights
 from kangaroo.video.frames import Frames
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
@@ -31,6 +35,7 @@ _MAX_PLANNED_TIMES = 1 << 20
 _ANY = VideoSource("")
 _MAX_DECODERS = 16  # films decoded at a time, whoever asks
 _FRAMES_AT_ONCE = 512  # normalised pixels of so many frames are held on the device at a time
+_TOKENS_AT_ONCE = 8192  # pass the projector
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,10 +81,16 @@ class FilmReader:
     """Plans looks at films and carries them out."""
 
     def __init__(
-        self, model: KangarooForConditionalGeneration, processor: KangarooProcessor, *, max_bytes: int = MAX_BYTES
+        self,
+        model: KangarooForConditionalGeneration,
+        processor: KangarooProcessor,
+        *,
+        max_bytes: int = MAX_BYTES,
+        kept: KeptFilms | None = None,
     ) -> None:
         self._model = model
         self._processor = processor
+        self._kept = kept
         self._seen: BoundedStore[FilmFeatures] = BoundedStore(max_size=max_bytes)
         self._planned: BoundedStore[FilmPlan] = BoundedStore(max_size=_MAX_PLANNED_TIMES)
         self._decoders = BoundedSemaphore(_MAX_DECODERS)
@@ -137,11 +148,21 @@ class FilmReader:
         wanted = dict(zip(look.keys, look.plan.films, strict=True))
         with look.lent, self._alone(wanted.keys()):
             found = {key: features for key in wanted if (features := self._seen.get(key)) is not None}
+            names: dict[Hashable, str] = {}
+            if self._kept is not None:
+                with stopwatch.time("open"):
+                    names = {key: self._name(film) for key, film in wanted.items() if key not in found}
+                    for key, name in names.items():
+                        if (kept := self._kept.get(name)) is not None:
+                            found[key] = self._shown(key, kept)
             new = {key: film for key, film in wanted.items() if key not in found}
             with stopwatch.time("decode"):
                 frames = dict(zip(new, self._decode(list(new.values())), strict=True))
             with stopwatch.time("vision"):
-                found |= self._see(frames, stopwatch)
+                for key, film in self._see(frames, stopwatch):
+                    found[key] = self._shown(key, film)
+                    if self._kept is not None:
+                        self._kept.put(names[key], film)
             return [found[key] for key in look.keys]
 
     @contextmanager
@@ -167,26 +188,41 @@ class FilmReader:
         with ThreadPoolExecutor(min(len(films), _MAX_DECODERS)) as threads:
             return list(threads.map(read, films))
 
-    def _see(self, films: dict[Hashable, Frames], stopwatch: Stopwatch) -> dict[Hashable, FilmFeatures]:
-        made: dict[Hashable, FilmFeatures] = {}
-        with self._lock:
-            for keys in _together([(key, len(frames)) for key, frames in films.items()]):
+    def _see(self, films: dict[Hashable, Frames], stopwatch: Stopwatch) -> Iterator[tuple[Hashable, KeptFilm]]:
+        for keys in _together([(key, len(frames)) for key, frames in films.items()]):
+            with self._lock:
                 rows = self._rows([films[key] for key in keys])
-                stopwatch.films_seen += len(keys)
-                for key, own in zip(keys, rows, strict=True):
-                    times_s = tuple(films[key].times_s.tolist())
-                    made[key] = FilmFeatures(key=key, rows=own, times_s=times_s, notes=films[key].notes)
-                    self._seen.put(key, made[key], size=own.nbytes)
-        return made
+            stopwatch.films_seen += len(keys)
+            for key, own in zip(keys, rows, strict=True):
+                times_s = tuple(films[key].times_s.tolist())
+                yield key, KeptFilm(rows=own, times_s=times_s, notes=films[key].notes)
 
     @torch.inference_mode()
-    def _rows(self, films: list[Frames]) -> list[Float[Tensor, "token width"]]:
+    def _rows(self, films: list[Frames]) -> Sequence[Float[Tensor, "token vision"]]:
         counts = [len(frames) for frames in films]
         pixels, times_s = self._processor.pixels(films, self._model.device, self._model.dtype)
-        rows = self._model.model.encode_films(pixels, times_s, counts)
-        lengths = [self._processor.layout.num_visual_tokens(count) for count in counts]
-        # a view would keep the rows of all films alive
-        return [own.clone() for own in rows.split(lengths)] if len(films) > 1 else [rows]
+        rows = torch.cat(list(self._model.model.see_films(pixels, times_s, counts)))
+        return rows.split([self._processor.layout.num_visual_tokens(count) for count in counts])
+
+    @torch.inference_mode()
+    def _shown(self, key: Hashable, film: KeptFilm) -> FilmFeatures:
+        """Return what the language model reads of a film, and remember it."""
+        parts = film.rows.to(self._model.device).split(_TOKENS_AT_ONCE)
+        rows = torch.cat([self._model.model.multi_modal_projector(part) for part in parts])
+        features = FilmFeatures(key=key, rows=rows, times_s=film.times_s, notes=film.notes)
+        self._seen.put(key, features, size=rows.nbytes)
+        return features
+
+    def _name(self, film: FilmPlan) -> str:
+        return key_of(film.source, film.sampler.to_dict(), *self._eye)
+
+    @cached_property
+    def _eye(self) -> tuple[object, ...]:
+        """What features depend on besides the film and its frames."""
+        network = self._model.model
+        weights = [hash_weights(part) for part in (network.vision_tower, network.patchify)]
+        settings = self._model.config.to_json_string(use_diff=False), self._processor.video_processor.to_json_string()
+        return (*weights, *settings)
 
 
 def _fetched(conversation: Conversation, stack: ExitStack, *, after: int) -> Conversation:

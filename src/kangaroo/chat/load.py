@@ -14,6 +14,7 @@ from kangaroo.errors import KangarooError, ModelError, OptionError
 if TYPE_CHECKING:
     import torch
 
+    from kangaroo.chat.kept import KeptFilms
     from kangaroo.chat.local import LocalAnswerer
 
 JOEY = "joey"
@@ -36,6 +37,7 @@ def load(
     dtype: "torch.dtype | None" = None,
     quantize: Quantize | str = Quantize.NONE,
     max_rows: int = 16,
+    kept: "KeptFilms | None" = None,
 ) -> "LocalAnswerer":
     """Load a model, ready to answer.
 
@@ -47,6 +49,7 @@ def load(
         dtype: None for bfloat16 on a GPU and float32 on a CPU, where bfloat16 is hundreds of times slower.
         quantize: `int8` holds the language model's matrices in half of bfloat16's memory, for smaller cards.
         max_rows: How many answers run together; others wait until one ends.
+        kept: Where what is seen of films is kept on disk, for who asks about them again; None for nowhere.
 
     Raises:
         ModelError: There is no such model, or its folder is not whole.
@@ -72,7 +75,7 @@ def load(
 
         hold_in_int8(network, place)
         called += "-int8"  # its answers are another model's
-    return LocalAnswerer(network.to(place), processor, name=called, max_rows=max_rows)
+    return LocalAnswerer(network.to(place), processor, name=called, max_rows=max_rows, kept=kept)
 
 
 def find_folder(name: str | Path, *, wanted: Sequence[str] = _FILES) -> Path:

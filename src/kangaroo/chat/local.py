@@ -2,24 +2,23 @@
 running batch.
 """
 
-import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from time import perf_counter
 
-import torch
-
 from kangaroo.chat.answerer import Answer, Likelihood, Sampling
 from kangaroo.chat.batch import Batch
 from kangaroo.chat.features import MAX_BYTES, FilmFeatures, FilmReader, Look, Stopwatch
 from kangaroo.chat.generate import Step, score_continuations
+from kangaroo.chat.kept import KeptFilms
 from kangaroo.chat.memory import Memory, Prompt
 from kangaroo.chat.session import Ask, OpensSessions
 from kangaroo.dialogue.conversation import Conversation
 from kangaroo.dialogue.processor import KangarooProcessor
 from kangaroo.model.modeling import KangarooForConditionalGeneration
+from kangaroo.model.pretrained import hash_weights
 from kangaroo.video.sampler import FrameSampler
 
 
@@ -35,6 +34,7 @@ class LocalAnswerer(OpensSessions):
         processor: The one that the model was trained with.
         name: What answers call the model.
         max_feature_bytes: How much memory of the model's device may hold features of films that were seen.
+        kept: Where what was seen of films is kept on disk; None for nowhere.
         max_rows: How many answers run together. Others wait until one ends.
         ends: The ids that end an answer; None for the model's own.
     """
@@ -46,13 +46,14 @@ class LocalAnswerer(OpensSessions):
         *,
         name: str,
         max_feature_bytes: int = MAX_BYTES,
+        kept: KeptFilms | None = None,
         max_rows: int = 16,
         ends: frozenset[int] | None = None,
     ) -> None:
         self.name = name
         self.model = model
         self.processor = processor
-        self._films = FilmReader(model, processor, max_bytes=max_feature_bytes)
+        self._films = FilmReader(model, processor, max_bytes=max_feature_bytes, kept=kept)
         self._max_rows = max_rows
         self._batch = Batch(model, processor.tokenizer, max_rows=max_rows, ends=ends)
         # one at a time, for memory's sake
@@ -76,11 +77,7 @@ class LocalAnswerer(OpensSessions):
     @cached_property
     def weights_hash(self) -> str:
         """A hash of every weight: two models of one name are told apart by it."""
-        digest = hashlib.sha256()
-        for name, weight in sorted(self.model.state_dict().items()):
-            digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}\0".encode())
-            digest.update(weight.detach().contiguous().cpu().view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        return hash_weights(self.model)
 
     def remembering(self) -> Ask:
         """Return `answer` with a memory: a conversation that goes on is not read again from its start."""

@@ -15,6 +15,7 @@ from kangaroo.cli.curating import curate
 from kangaroo.cli.examining import evaluate
 from kangaroo.cli.network import serve, ui, vllm
 from kangaroo.cli.options import (
+    CacheOption,
     DeviceOption,
     EndOption,
     EndpointOption,
@@ -64,6 +65,7 @@ def chat(
     seed: Annotated[int | None, typer.Option(help="Make picks repeatable.")] = None,
     device: DeviceOption = None,
     quantize: QuantizeOption = "none",
+    cache: CacheOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Answer a QUESTION about a VIDEO, or hold a conversation about it."""
@@ -81,7 +83,7 @@ def chat(
     source = VideoSource(video)
     # what is wrong with the film or its options is said before the seconds that loading a model takes
     _check(source, FrameSampler().with_options(fps=fps, num_frames=frames, start_s=start, end_s=end))
-    answerer = answerer_of(model, endpoint, device, quantize=quantize)
+    answerer = answerer_of(model, endpoint, device, quantize=quantize, keeps_films=cache)
     session = answerer.chat(
         source, fps=fps, num_frames=frames, start_s=start, end_s=end, subtitles=subtitles, sampling=sampling
     )

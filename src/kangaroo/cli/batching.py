@@ -7,6 +7,7 @@ import typer
 
 from kangaroo.cli.options import (
     BatchOption,
+    CacheOption,
     DeviceOption,
     EndpointOption,
     FpsOption,
@@ -32,6 +33,7 @@ def batch(
     max_new_tokens: Annotated[int, typer.Option(help="The longest answer.")] = 512,
     batch: BatchOption = None,
     workers: ReadersOption = None,
+    cache: CacheOption = True,
     device: DeviceOption = None,
 ) -> int:
     """Answer all QUESTIONS of a file, about many films. Leaves with 1 where some could not be answered."""
@@ -42,7 +44,7 @@ def batch(
     check_place(endpoint, device)
     default = Look(fps=fps, frames=frames, max_new_tokens=max_new_tokens)
     read_questions(questions, default=default)  # what is wrong with it is said before a model is loaded
-    answerer = answerer_of(model, endpoint, device)
+    answerer = answerer_of(model, endpoint, device, keeps_films=cache)
     with answering() as progress:
         lines = answer_questions(
             answerer, questions, out, default=default, pace=pace_of(answerer, batch, workers), progress=progress

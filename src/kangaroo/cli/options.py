@@ -22,6 +22,9 @@ DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; by de
 QuantizeOption = Annotated[
     str, typer.Option(help="int8 holds the language model in half the memory; of a model here, not an endpoint's.")
 ]
+CacheOption = Annotated[
+    bool, typer.Option("--cache/--no-cache", help="Keep what was seen of films in the user's cache, to ask again.")
+]
 FpsOption = Annotated[float | None, typer.Option(help="Frames a second.")]
 FramesOption = Annotated[int | None, typer.Option(help="An exact number of frames instead.")]
 StartOption = Annotated[float | None, typer.Option(help="Second of the film to begin at.")]
@@ -38,26 +41,28 @@ def quiet() -> None:
 
 
 def answerer_of(
-    model: str | None, endpoint: str | None, device: str | None, *, quantize: str = "none"
+    model: str | None, endpoint: str | None, device: str | None, *, quantize: str = "none", keeps_films: bool = False
 ) -> "LocalAnswerer | RemoteAnswerer":
-    """Return who answers: a model in this process, or one at an endpoint."""
+    """Return who answers: a model in this process, which may keep what it saw of films, or one at an endpoint."""
     if endpoint is not None:
         if quantize != "none":
             raise OptionError(f"--quantize {quantize} is for a model here, but --endpoint asks one elsewhere")
         from kangaroo.chat.remote import RemoteAnswerer
 
         return RemoteAnswerer(endpoint, model)
-    return local_answerer(model, device, quantize=quantize)
+    return local_answerer(model, device, quantize=quantize, keeps_films=keeps_films)
 
 
 def local_answerer(
-    model: str | None, device: str | None, *, quantize: str = "none", max_rows: int = 16
+    model: str | None, device: str | None, *, quantize: str = "none", max_rows: int = 16, keeps_films: bool = False
 ) -> "LocalAnswerer":
     """Return a model in this process."""
     quiet()
+    from kangaroo.chat.kept import users_films
     from kangaroo.chat.load import JOEY, load
 
-    return load(model or JOEY, device=device, quantize=quantize, max_rows=max_rows)
+    kept = users_films() if keeps_films else None
+    return load(model or JOEY, device=device, quantize=quantize, max_rows=max_rows, kept=kept)
 
 
 def check_place(endpoint: str | None, device: str | None) -> None:

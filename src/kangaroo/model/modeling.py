@@ -6,7 +6,7 @@ Axes: batch, position (in the prompt), video, frame, height, width, token (featu
 (the encoder's and the language model's widths).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -87,6 +87,18 @@ class KangarooModel(KangarooPreTrainedModel):
             num_frames: How many of the frames belong to each film.
             chunk_frames: Give the tower at most so many frames at a time (None: the config's); the rows are the same.
         """
+        parts = self.see_films(frames, times_s, num_frames, chunk_frames=chunk_frames)
+        return torch.cat([self.multi_modal_projector(part) for part in parts])
+
+    def see_films(
+        self,
+        frames: Float[Tensor, "frame 3 height width"],
+        times_s: Float[Tensor, " frame"],
+        num_frames: Sequence[int],
+        *,
+        chunk_frames: int | None = None,
+    ) -> Iterator[Float[Tensor, "token vision"]]:
+        """Yield the films' features before the projector, a chunk at a time; see `encode_films`."""
         assert sum(num_frames) == len(frames) == len(times_s), f"{num_frames} of {len(frames)}, {len(times_s)} times"
         layout = self.config.layout(image_size_px=frames.shape[-1])
         slots: list[int] = []
@@ -94,12 +106,12 @@ class KangarooModel(KangarooPreTrainedModel):
             slots += [before + slot for slot in layout.slots(count)]
         folded = layout.kernel[0]
         step = max(1, (chunk_frames or self.config.vision_chunk_frames) // folded) * folded
-        rows = [self._encode_slots(frames, times_s, slots[at : at + step]) for at in range(0, len(slots), step)]
-        return torch.cat(rows)
+        for at in range(0, len(slots), step):
+            yield self._see_slots(frames, times_s, slots[at : at + step])
 
-    def _encode_slots(
+    def _see_slots(
         self, frames: Float[Tensor, "frame 3 height width"], times_s: Float[Tensor, " frame"], slots: list[int]
-    ) -> Float[Tensor, "token text"]:
+    ) -> Float[Tensor, "token vision"]:
         first, last = slots[0], slots[-1] + 1
         features = self.vision_tower(frames[first:last])
         times = temporal_embedding(
@@ -121,7 +133,7 @@ class KangarooModel(KangarooPreTrainedModel):
             tokens = torch.cat(
                 [reduce(class_token, "group frame one vision -> group one vision", "mean"), tokens], dim=1
             )
-        return self.multi_modal_projector(rearrange(tokens, "group token vision -> (group token) vision"))
+        return rearrange(tokens, "group token vision -> (group token) vision")
 
     @property
     def _folded(self) -> int:

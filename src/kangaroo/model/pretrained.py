@@ -1,5 +1,6 @@
 """What all our networks share with transformers: how they are initialised, saved, split and served."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -45,3 +46,12 @@ def without_progress_bar() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+def hash_weights(module: nn.Module) -> str:
+    """Return a hash of every weight: two models of one name are told apart by it."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(module.state_dict().items()):
+        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}\0".encode())
+        digest.update(weight.detach().contiguous().cpu().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
