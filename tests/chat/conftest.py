@@ -101,7 +101,7 @@ class Work:
 @pytest.fixture
 def work(taught, monkeypatch):
     done = Work()
-    see = taught.model.encode_films
+    see = taught.model.see_films
 
     def seen(pixels, times_s, counts):
         done.num_films += len(counts)
@@ -110,7 +110,7 @@ def work(taught, monkeypatch):
     def read(_module, _args, options):
         done.positions.append(options["inputs_embeds"].shape[1])
 
-    monkeypatch.setattr(taught.model, "encode_films", seen)
+    monkeypatch.setattr(taught.model, "see_films", seen)
     hook = taught.model.language_model.register_forward_pre_hook(read, with_kwargs=True)
     yield done
     hook.remove()

@@ -92,12 +92,12 @@ def test_every_row_attends_to_what_it_has_read(happened):
 def test_a_step_moves_no_buffer_and_the_last_row_takes_all_memory_along():
     pair = Pair()
     pair.put(250, room=300)
-    places = [buffer.data_ptr() for layer in pair.slots._layers for buffer in layer]
+    places = [buffer.data_ptr() for layer in pair.slots.layers for buffer in layer]
     for _ in range(50):
         pair.step()
-    assert places == [buffer.data_ptr() for layer in pair.slots._layers for buffer in layer]
+    assert places == [buffer.data_ptr() for layer in pair.slots.layers for buffer in layer]
     pair.drop(0)
-    assert not pair.slots._layers
+    assert not pair.slots.layers
 
 
 @pytest.mark.parametrize("failing", range(2 * LAYERS))

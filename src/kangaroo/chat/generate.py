@@ -5,6 +5,7 @@ Keeps nothing between calls; `Batch` does. Axes: row, position, width, word (of 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from einops import rearrange, repeat
@@ -15,10 +16,12 @@ from transformers.cache_utils import DynamicCache
 
 from kangaroo.chat.answerer import FinishReason, Likelihood, Sampling
 from kangaroo.chat.memory import Memory, Prompt
+from kangaroo.chat.replay import Replay
 from kangaroo.chat.slots import Slots
 from kangaroo.dialogue.detokenizer import Detokenizer
 from kangaroo.model.layout import VisualToken
 from kangaroo.model.modeling import KangarooForConditionalGeneration
+from kangaroo.model.one_token import suits
 
 _DRAWS = 1 << 48
 
@@ -45,6 +48,10 @@ class Reader:
         # a bias of minus infinity: visual tokens are read, never spoken
         self._banned = torch.tensor(sorted(model.config.visual_token_ids.values()), device=model.device)
 
+    @cached_property
+    def _replay(self) -> Replay | None:
+        return Replay(self._model, self.logits) if suits(self._model.model.language_model) else None
+
     @torch.inference_mode()
     def read(self, prompt: Prompt, memory: Memory) -> Float[Tensor, "1 word"]:
         """Read of the prompt what the memory does not hold, and return the logits of the next word."""
@@ -63,12 +70,16 @@ class Reader:
 
     @torch.inference_mode()
     def read_on(self, ids: Sequence[int], slots: Slots) -> Float[Tensor, "row word"]:
-        """Read one more word of each row and return the logits of the next."""
-        network = self._model.model
-        embeds = network.embed(self._tensor([[id] for id in ids]))
-        states = network.language_model(inputs_embeds=embeds, **slots.inputs()).last_hidden_state
+        """Read one more word of each row and return the logits of the next, which hold until the next call."""
+        if self._replay is not None:
+            logits = self._replay.read_on(ids, slots)
+        else:
+            network = self._model.model
+            embeds = network.embed(self._tensor([[id] for id in ids]))
+            states = network.language_model(inputs_embeds=embeds, **slots.inputs()).last_hidden_state
+            logits = self.logits(states[:, -1])
         slots.advance()
-        return self.logits(states[:, -1])
+        return logits
 
     def logits(self, states: Float[Tensor, "... width"]) -> Float[Tensor, "... word"]:
         """Return the logits of states in float32, those of visual tokens at minus infinity."""

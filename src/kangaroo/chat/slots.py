@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -43,11 +43,19 @@ class Slots:
 
     Attributes:
         lengths: How many positions of each row are filled.
+        layers: Keys and values of each layer.
+        positions: Where each row's next token stands, on the device.
+        seen: How many positions it attends to.
+        num_changes: How often rows came or went.
     """
+
+    positions: Int[Tensor, " row"]
+    seen: Int[Tensor, " row"]
 
     def __init__(self) -> None:
         self.lengths: list[int] = []
-        self._layers: list[tuple[Tensor, Tensor]] = []
+        self.num_changes = 0
+        self.layers: list[tuple[Tensor, Tensor]] = []
 
     def put(self, cache: GrowingCache, *, room: int) -> None:
         """Add a row: what `cache` holds, with room for so many positions in all.
@@ -60,13 +68,13 @@ class Slots:
         try:
             for number, layer in enumerate(cache.layers):
                 own = layer.keys, layer.values
-                if number == len(self._layers):
-                    self._layers.append((_buffer(own[0], 1, room), _buffer(own[1], 1, room)))
+                if number == len(self.layers):
+                    self.layers.append((_buffer(own[0], 1, room), _buffer(own[1], 1, room)))
                 # a row that did not fit may have left some layers larger than others
-                slots, before = self._layers[number][0].shape[0], self._layers[number][0].shape[2]
+                slots, before = self.layers[number][0].shape[0], self.layers[number][0].shape[2]
                 if row == slots or room > before:
                     self._grow(number, slots=slots + 1 + slots // 8 if row == slots else slots, room=max(room, before))
-                for buffer, states in zip(self._layers[number], own, strict=True):
+                for buffer, states in zip(self.layers[number], own, strict=True):
                     buffer[row, :, :length] = states[0]
             self.lengths.append(length)
         finally:
@@ -75,7 +83,7 @@ class Slots:
     def take(self, row: int) -> GrowingCache:
         """Return a copy of a row."""
         cache = GrowingCache()
-        for keys, values in self._layers:
+        for keys, values in self.layers:
             cache.add_layer(*(each[row : row + 1, :, : self.lengths[row]].clone() for each in (keys, values)))
         return cache
 
@@ -83,20 +91,20 @@ class Slots:
         """Forget a row; the last one takes its place. With the last row all memory goes."""
         length = self.lengths.pop()
         if row < len(self.lengths):
-            for layer in self._layers:
+            for layer in self.layers:
                 for buffer in layer:
                     buffer[row, :, :length] = buffer[len(self.lengths), :, :length]
             self.lengths[row] = length
         if not self.lengths:
-            self._layers = []
+            self.layers = []
         self._settle()
 
     def inputs(self) -> dict[str, Any]:
         """Return a language model's keyword arguments, beside one new token of each row: `[row, 1, width]`."""
         return {
             # transformers hands a mask of four axes on as it is, and asks for none itself
-            "attention_mask": rearrange(self._seen, "row -> row 1 1 1"),
-            "position_ids": rearrange(self._positions, "row -> row 1"),
+            "attention_mask": rearrange(self.seen, "row -> row 1 1 1"),
+            "position_ids": rearrange(self.positions, "row -> row 1"),
             "past_key_values": self,
             "slots": self,
             "use_cache": True,
@@ -105,8 +113,8 @@ class Slots:
     def advance(self) -> None:
         """The new tokens have been read by all layers."""
         self.lengths = [length + 1 for length in self.lengths]
-        self._positions += 1
-        self._seen += 1
+        self.positions += 1
+        self.seen += 1
 
     def update(
         self,
@@ -115,13 +123,13 @@ class Slots:
         layer: int,
     ) -> tuple[Float[Tensor, "slot group position width"], Float[Tensor, "slot group position width"]]:
         """Write the new tokens' states, and return the layer's buffers."""
-        for buffer, states in zip(self._layers[layer], (keys, values), strict=True):
+        for buffer, states in zip(self.layers[layer], (keys, values), strict=True):
             if _in_one_kernel(states):
-                buffer.transpose(1, 2)[self._places, self._positions] = states[:, :, 0]
+                buffer.transpose(1, 2)[self._places, self.positions] = states[:, :, 0]
             else:
                 for row, length in enumerate(self.lengths):
                     buffer[row, :, length] = states[row, :, 0]
-        return self._layers[layer]
+        return self.layers[layer]
 
     def attend(
         self,
@@ -148,7 +156,7 @@ class Slots:
                 False,
                 False,
                 scale=scaling,
-                seqused_k=self._seen,
+                seqused_k=self.seen,
             )[0]
             return rearrange(gathered, "row head width -> row 1 head width")
         rows, heads, _, width = query.shape
@@ -167,21 +175,22 @@ class Slots:
 
     def _grow(self, number: int, *, slots: int, room: int) -> None:
         grown = []
-        for buffer in self._layers[number]:
+        for buffer in self.layers[number]:
             larger = _buffer(buffer, slots, room)
             for row, length in enumerate(self.lengths):
                 larger[row, :, :length] = buffer[row, :, :length]
             grown.append(larger)
-        self._layers[number] = grown[0], grown[1]
+        self.layers[number] = grown[0], grown[1]
 
     def _settle(self) -> None:
         """Tell the device who is there."""
-        device = self._layers[0][0].device if self._layers else None
-        self._positions = torch.tensor(self.lengths, dtype=torch.long, device=device)
+        self.num_changes += 1
+        device = self.layers[0][0].device if self.layers else None
+        self.positions = torch.tensor(self.lengths, dtype=torch.long, device=device)
         self._places = torch.arange(len(self.lengths), device=device)
-        self._seen = (self._positions + 1).int()
+        self.seen = (self.positions + 1).int()
         self._ends = torch.arange(len(self.lengths) + 1, dtype=torch.int32, device=device)
-        self._starts = {keys.shape[2]: self._ends * keys.shape[2] for keys, _ in self._layers}
+        self._starts = {keys.shape[2]: self._ends * keys.shape[2] for keys, _ in self.layers}
 
 
 def slot_attention(

@@ -1,0 +1,199 @@
+"""What stands between the matrix products of a Llama layer that reads one token a row, as Triton kernels.
+
+PyTorch would run some thirty small kernels there, each as long as its launch; these are five. They say what the plain
+layers say, rounded once where those round several times. Imports Triton, which only GPU builds of PyTorch bring.
+Axes: row, head, group (of heads that share keys), position, width (of a head), split (a share of the positions).
+"""
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from jaxtyping import Float, Int
+from torch import Tensor
+
+_BLOCK = 64  # positions that are read at a time
+_PROGRAMS = 256  # wanted at a time: about two for each of a large GPU's processors
+_MOST_SPLITS = 64
+
+
+@triton.jit
+def _add_norm(hidden, delta, weight, normed, width, eps, block: tl.constexpr):  # type: ignore[no-untyped-def]
+    row, column = tl.program_id(0), tl.arange(0, block)
+    inside = column < width
+    place = row * width + column
+    total = tl.load(hidden + place, mask=inside, other=0.0) + tl.load(delta + place, mask=inside, other=0.0)
+    tl.store(hidden + place, total, mask=inside)
+    exact = total.to(tl.float32)
+    scaled = (exact * tl.rsqrt(tl.sum(exact * exact, axis=0) / width + eps)).to(total.dtype)
+    tl.store(normed + place, scaled * tl.load(weight + column, mask=inside, other=0.0), mask=inside)
+
+
+def add_norm(
+    hidden: Float[Tensor, "row hidden"],
+    delta: Float[Tensor, "row hidden"],
+    weight: Float[Tensor, " hidden"],
+    *,
+    eps: float,
+) -> Float[Tensor, "row hidden"]:
+    """Add `delta` to `hidden` in place, and return that normed by its root mean square."""
+    rows, width = hidden.shape
+    normed = torch.empty_like(hidden)
+    _add_norm[(rows,)](hidden, delta, weight, normed, width, eps, block=triton.next_power_of_2(width))
+    return normed
+
+
+@triton.jit
+def _turn_and_write(  # type: ignore[no-untyped-def]
+    states, frequencies, positions, queries, keys, values, slot_stride, position_stride, group_stride, scale,
+    heads: tl.constexpr, groups: tl.constexpr, width: tl.constexpr,
+):  # fmt: skip
+    row, head = tl.program_id(0), tl.program_id(1)
+    half = tl.arange(0, width // 2)
+    own = states + (row * (heads + 2 * groups) + head) * width
+    first, second = tl.load(own + half), tl.load(own + width // 2 + half)
+    position = tl.load(positions + row)
+    if head < heads + groups:
+        angle = position.to(tl.float32) * tl.load(frequencies + half)
+        cosine, sine = tl.cos(angle) * scale, tl.sin(angle) * scale
+        one, other = first.to(tl.float32), second.to(tl.float32)
+        first = (one * cosine - other * sine).to(first.dtype)
+        second = (other * cosine + one * sine).to(second.dtype)
+    if head < heads:
+        target = queries + (row * heads + head) * width
+    elif head < heads + groups:
+        target = keys + row * slot_stride + position * position_stride + (head - heads) * group_stride
+    else:
+        target = values + row * slot_stride + position * position_stride + (head - heads - groups) * group_stride
+    tl.store(target + half, first)
+    tl.store(target + width // 2 + half, second)
+
+
+def turn_and_write(
+    states: Float[Tensor, "row states"],
+    frequencies: Float[Tensor, " half"],
+    positions: Int[Tensor, " row"],
+    keys: Float[Tensor, "slot group position width"],
+    values: Float[Tensor, "slot group position width"],
+    *,
+    scale: float,
+) -> Float[Tensor, "row head width"]:
+    """Turn queries and keys by their positions, write keys and values into their slots, and return the queries.
+
+    Args:
+        states: Queries, keys and values of each row on end.
+        frequencies: Of the rotary embedding.
+        positions: Where each row's token stands.
+        keys: Of all slots; both buffers lie alike.
+        values: Likewise.
+        scale: Of the rotary embedding.
+    """
+    assert keys.stride() == values.stride(), "keys and values lie alike"
+    groups, width = keys.shape[1], keys.shape[3]
+    rows, heads = len(states), states.shape[1] // width - 2 * groups
+    queries = states.new_empty(rows, heads, width)
+    slot, group, position, _ = keys.stride()
+    _turn_and_write[(rows, heads + 2 * groups)](
+        states, frequencies, positions, queries, keys, values, slot, position, group, scale,
+        heads=heads, groups=groups, width=width,
+    )  # fmt: skip
+    return queries
+
+
+@triton.jit
+def _attend_split(  # type: ignore[no-untyped-def]
+    queries, keys, values, seen, gathered, marks, slot_stride, position_stride, group_stride, scale,
+    groups: tl.constexpr, shared: tl.constexpr, width: tl.constexpr, splits: tl.constexpr, block: tl.constexpr,
+    padded: tl.constexpr,
+):  # fmt: skip
+    row, group, split = tl.program_id(0) // groups, tl.program_id(0) % groups, tl.program_id(1)
+    length = tl.load(seen + row)
+    share = tl.cdiv(tl.cdiv(length, splits), block) * block
+    start, end = split * share, tl.minimum((split + 1) * share, length)
+    # a product of matrices wants sixteen rows
+    head, column, place = tl.arange(0, padded), tl.arange(0, width), tl.arange(0, block)
+    own = (row * groups + group) * shared
+    query = tl.load(queries + (own + head[:, None]) * width + column[None, :], mask=head[:, None] < shared, other=0.0)
+    base = row.to(tl.int64) * slot_stride + group * group_stride
+    highest = tl.full([padded], float("-inf"), tl.float32)
+    total = tl.zeros([padded], tl.float32)
+    result = tl.zeros([padded, width], tl.float32)
+    for at in range(start, end, block):
+        position = at + place
+        inside = position < end
+        where = base + position[:, None].to(tl.int64) * position_stride + column[None, :]
+        key = tl.load(keys + where, mask=inside[:, None], other=0.0)
+        score = tl.where(inside[None, :], tl.dot(query, tl.trans(key)) * scale, float("-inf"))
+        higher = tl.maximum(highest, tl.max(score, axis=1))
+        chance, kept = tl.exp2(score - higher[:, None]), tl.exp2(highest - higher)
+        value = tl.load(values + where, mask=inside[:, None], other=0.0)
+        result = result * kept[:, None] + tl.dot(chance.to(value.dtype), value)
+        total = total * kept + tl.sum(chance, axis=1)
+        highest = higher
+    mine = (own + head) * splits + split
+    tl.store(gathered + mine[:, None] * width + column[None, :], result, mask=head[:, None] < shared)
+    tl.store(marks + mine * 2, highest, mask=head < shared)
+    tl.store(marks + mine * 2 + 1, total, mask=head < shared)
+
+
+@triton.jit
+def _join_splits(gathered, marks, joined, splits: tl.constexpr, width: tl.constexpr):  # type: ignore[no-untyped-def]
+    head, split, column = tl.program_id(0), tl.arange(0, splits), tl.arange(0, width)
+    mine = head * splits + split
+    highest, total = tl.load(marks + mine * 2), tl.load(marks + mine * 2 + 1)
+    weight = tl.exp2(highest - tl.max(highest, axis=0))
+    result = tl.load(gathered + mine[:, None] * width + column[None, :])
+    mean = tl.sum(result * weight[:, None], axis=0) / tl.sum(total * weight, axis=0)
+    tl.store(joined + head * width + column, mean.to(joined.dtype.element_ty))
+
+
+def attend(
+    queries: Float[Tensor, "row head width"],
+    keys: Float[Tensor, "slot group position width"],
+    values: Float[Tensor, "slot group position width"],
+    seen: Int[Tensor, " row"],
+    *,
+    scale: float,
+) -> Float[Tensor, "row states"]:
+    """Return what each head gathers from the first `seen` positions of its row's slot, heads on end.
+
+    Positions are shared out over the GPU's processors, so that one long row keeps all of them busy. How many positions
+    there are is read on the device: nothing but the number of rows is settled when the kernel is launched.
+    """
+    assert keys.stride() == values.stride(), "keys and values lie alike"
+    rows, heads, width = queries.shape
+    groups = keys.shape[1]
+    splits = min(_MOST_SPLITS, triton.next_power_of_2(max(1, _PROGRAMS // (rows * groups))))
+    gathered = queries.new_empty(rows * heads, splits, width, dtype=torch.float32)
+    marks = queries.new_empty(rows * heads, splits, 2, dtype=torch.float32)
+    joined = queries.new_empty(rows, heads * width)
+    slot, group, position, _ = keys.stride()
+    _attend_split[(rows * groups, splits)](
+        queries, keys, values, seen, gathered, marks, slot, position, group, scale * _LOG2_E,
+        groups=groups, shared=heads // groups, width=width, splits=splits, block=_BLOCK,
+        padded=max(16, triton.next_power_of_2(heads // groups)),
+    )  # fmt: skip
+    _join_splits[(rows * heads,)](gathered, marks, joined, splits=splits, width=width)
+    return joined
+
+
+_LOG2_E: Any = 1.4426950408889634  # powers of two are cheaper than of e
+
+
+@triton.jit
+def _gate(states, gated, width, block: tl.constexpr):  # type: ignore[no-untyped-def]
+    row, column = tl.program_id(0), tl.program_id(1) * block + tl.arange(0, block)
+    inside = column < width
+    gate = tl.load(states + row * 2 * width + column, mask=inside, other=0.0).to(tl.float32)
+    up = tl.load(states + (row * 2 + 1) * width + column, mask=inside, other=0.0)
+    opened = (gate * tl.sigmoid(gate)).to(up.dtype)
+    tl.store(gated + row * width + column, opened * up, mask=inside)
+
+
+def gate(states: Float[Tensor, "row both"]) -> Float[Tensor, "row inner"]:
+    """Return the second half of each row, opened by the SiLU of the first."""
+    rows, width = len(states), states.shape[1] // 2
+    gated = states.new_empty(rows, width)
+    _gate[(rows, triton.cdiv(width, 1024))](states, gated, width, block=1024)
+    return gated

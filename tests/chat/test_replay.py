@@ -1,0 +1,69 @@
+"""On a GPU a batch's steps are recorded and replayed; whoever joins or leaves, each says what it says alone."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+import kangaroo
+from kangaroo.chat.answerer import Sampling
+from kangaroo.chat.generate import Reader
+from kangaroo.chat.memory import Memory, Prompt
+from kangaroo.chat.slots import Slots
+
+pytestmark = pytest.mark.gpu
+FILM = "examples/kangaroo.mp4"
+
+
+@pytest.fixture(scope="module")
+def joey():
+    return kangaroo.load("joey", device="cuda")
+
+
+@torch.inference_mode()
+def test_logits_are_those_of_the_plain_step_while_rows_come_and_go(joey):
+    reader, plain = Reader(joey.model), Reader(joey.model)
+    plain.__dict__["_replay"] = None
+    ours, theirs = Slots(), Slots()
+
+    def put(length):
+        memory = Memory()
+        reader.read(Prompt(ids=[5 + place % 90 for place in range(length)]), memory)
+        for slots in (ours, theirs):
+            slots.put(memory.cache, room=length + 40)
+
+    def step(times):
+        for number in range(times):
+            ids = [10 + number + row for row in range(len(ours.lengths))]
+            found = reader.read_on(ids, ours).clone()
+            expected = plain.read_on(ids, theirs)
+            known = expected.isfinite()
+            assert torch.equal(found.isfinite(), known)
+            torch.testing.assert_close(found[known], expected[known], rtol=0.05, atol=0.15)
+
+    put(20)
+    step(5)
+    put(700)
+    step(5)
+    for slots in (ours, theirs):
+        slots.drop(0)
+    step(5)
+    put(3)
+    step(5)
+    assert reader._replay._graph is not None
+
+
+def test_many_at_once_say_what_they_say_alone(joey):
+    asked = [
+        "What happens in the film?",
+        "How many objects are there?",
+        "影片里发生了什么？",
+        "What colour is the hexagon?",
+    ]
+    brief = Sampling(max_new_tokens=24)
+    alone = [joey.chat(FILM).ask(question, sampling=brief).read().text for question in asked]
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(lambda one: joey.chat(FILM).ask(one, sampling=brief).read().text, asked * 4))
+    # nearly equal words may change places in half precision, which is seldom
+    alike = sum(one == other for one, other in zip(together, alone * 4, strict=True))
+    assert alike >= 14

@@ -1,0 +1,97 @@
+"""On a GPU one token of each row is read by fewer kernels, which say what the plain layers say."""
+
+import pytest
+import torch
+from torch import nn
+from transformers.models.llama.modeling_llama import LlamaConfig, LlamaModel
+
+from kangaroo.model.one_token import OneToken, suits
+
+pytestmark = pytest.mark.gpu
+CASES = [(4, 2, 64, 3), (8, 8, 32, 1), (32, 8, 128, 5), (6, 2, 16, 2)]
+
+
+def llama(heads, groups, width, *, dtype, **changes):
+    config = LlamaConfig(
+        vocab_size=64,
+        hidden_size=heads * width,
+        intermediate_size=3 * heads * width,
+        num_hidden_layers=2,
+        num_attention_heads=heads,
+        num_key_value_heads=groups,
+        head_dim=width,
+        rope_theta=500_000.0,
+        **changes,
+    )
+    torch.manual_seed(0)
+    return LlamaModel(config).eval().to("cuda", dtype)
+
+
+def cache_of(model, slots, room):
+    """Buffers of noise as `Slots` lays them: positions outside of heads."""
+    config = model.config
+    shape = slots, room, config.num_key_value_heads, config.head_dim
+    return [
+        tuple(torch.randn(shape, device="cuda").to(model.dtype).transpose(1, 2) for _ in "kv") for _ in model.layers
+    ]
+
+
+def plainly(model, embeds, cache, lengths):
+    """Each row alone, by the model's own forward in float32."""
+    from transformers.cache_utils import DynamicCache
+
+    exact = llama_copy(model)
+    states = []
+    for row, length in enumerate(lengths):
+        known = [tuple(each[row : row + 1, :, :length].float().contiguous() for each in layer) for layer in cache]
+        own = DynamicCache(known)
+        states.append(
+            exact(
+                inputs_embeds=embeds[row : row + 1, None].float(),
+                past_key_values=own,
+                position_ids=torch.tensor([[length]], device="cuda"),
+            ).last_hidden_state[0, 0]
+        )
+    return torch.stack(states)
+
+
+def llama_copy(model):
+    copied = LlamaModel(model.config).eval().to("cuda")
+    copied.load_state_dict(model.state_dict())
+    return copied
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(("heads", "groups", "width", "rows"), CASES)
+@torch.inference_mode()
+def test_states_are_those_of_the_plain_layers(heads, groups, width, rows, dtype):
+    model = llama(heads, groups, width, dtype=dtype)
+    lengths = [0, 1, 700, 63, 64][:rows]
+    cache = cache_of(model, rows + 1, 768)
+    embeds = torch.randn(rows, model.config.hidden_size, device="cuda").to(dtype)
+    expected = plainly(model, embeds, cache, lengths)
+    positions = torch.tensor(lengths, device="cuda")
+    found = OneToken(model)(embeds, cache, positions, (positions + 1).int())
+    # as far as the model's own layers in this precision are from float32, or less
+    assert (found.float() - expected).abs().mean() < {torch.float16: 2e-3, torch.bfloat16: 2e-2}[dtype]
+    assert (found.float() - expected).abs().max() < {torch.float16: 3e-2, torch.bfloat16: 3e-1}[dtype]
+
+
+def test_it_suits_what_it_can_read_and_nothing_else():
+    assert suits(llama(4, 2, 64, dtype=torch.bfloat16))
+    assert not suits(llama(4, 2, 64, dtype=torch.float32))
+    assert not suits(llama(4, 2, 48, dtype=torch.bfloat16))
+    assert not suits(llama(4, 2, 64, dtype=torch.bfloat16, attention_bias=True))
+    assert not suits(llama(4, 2, 64, dtype=torch.bfloat16, hidden_act="gelu"))
+    replaced = llama(4, 2, 64, dtype=torch.bfloat16)
+    replaced.layers[0].mlp.down_proj = type("Int8", (nn.Linear,), {})(768, 256, bias=False)
+    assert not suits(replaced)
+
+
+def test_weights_that_are_moved_stay_the_modules_own():
+    model = llama(4, 2, 64, dtype=torch.bfloat16)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    OneToken(model)
+    after = model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
