@@ -83,7 +83,7 @@ class KeptFilms:
         path = self._path(key)
         unfinished = path.with_name(f"{uuid4().hex}{_UNFINISHED}")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # others need not know which films
             unfinished.write_bytes(_written(film))
             os.replace(unfinished, path)
             self._shrink()
@@ -92,13 +92,14 @@ class KeptFilms:
             _log.warning("%s: cannot be kept (%s)", path, error.strerror)
 
     def _shrink(self) -> None:
-        """Drop what was not used for longest, until the rest has room."""
+        """Drop what has no room beside what was used since, and what nobody will finish."""
         found = sorted((_state(path) for path in self.folder.glob(f"*{_ENDING}")), reverse=True)
         left = self.max_bytes
         for _, size, path in found:
-            left -= size
-            if left < 0:
+            if size > left:
                 _drop(path)
+            else:
+                left -= size
         for since, _, path in map(_state, self.folder.glob(f"*{_UNFINISHED}")):
             if since < time.time() - _FORGOTTEN_S:
                 _drop(path)
