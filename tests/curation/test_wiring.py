@@ -109,7 +109,7 @@ def test_kinds_of_pictures_need_no_caption_and_are_no_words(recipe):
     assert step.needs == (Seen.KEY_FRAMES,)
     picture = Frames(pixels=np.full((1, 240, 320, 3), 90, np.uint8), times_s=np.zeros(1))
     clip = Clip(id="a", video=Path("a.mp4"), start_s=0.0, end_s=1.0)
-    assert step.function(clip, {Seen.KEY_FRAMES: picture}, step.settings) == "other"
+    assert step.function(clip, {Seen.KEY_FRAMES: picture}, step.settings).name == "other"
     with pytest.raises(OptionError, match="kinds of their own"):
         CategorySettings(pictures=PictureSettings(), model=ModelSettings())
 

@@ -1,6 +1,7 @@
 """Files stay short, whole and free of what only one machine knows."""
 
 import re
+from collections import Counter
 
 import pytest
 from repository import ROOT, own_files, source_files
@@ -24,6 +25,12 @@ def _text(path):
 def test_a_source_file_is_short(path):
     lines = len(path.read_text(encoding="utf-8").splitlines())
     assert lines <= MAX_LINES or path.name in TABLES, f"{path.name} has {lines} lines; a part of it wants its own file"
+
+
+def test_no_two_test_files_have_one_name():
+    # pytest imports them by it
+    names = Counter(path.name for path in own_files() if path.name.startswith("test_") and path.suffix == ".py")
+    assert {name: count for name, count in names.items() if count > 1} == {}
 
 
 def test_no_file_names_a_folder_of_one_machine():
