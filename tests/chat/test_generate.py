@@ -9,7 +9,7 @@ from taught import ANSWERS, BLUE, FIRST, RED, SECOND, film
 
 from kangaroo.chat.answerer import FinishReason, Sampling
 from kangaroo.chat.batch import Batch
-from kangaroo.chat.generate import score_continuations
+from kangaroo.chat.generate import Reader, score_continuations
 from kangaroo.chat.memory import Memory
 from kangaroo.dialogue.conversation import Conversation
 from kangaroo.errors import ContextError
@@ -184,7 +184,7 @@ def test_a_score_is_the_teacher_forced_likelihood(taught, tiny_processor, prompt
     for prompt in prompts:
         expected = [teacher_forced(taught, prompt, own) for own in ids]
         for rows in (1, 4, 16):
-            found = score_continuations(taught, prompt, ids, rows=rows)
+            found = score_continuations(Reader(taught), prompt, ids, rows=rows)
             assert [one.nats for one in found] == pytest.approx(expected, rel=1e-5, abs=1e-4)
             assert [one.num_tokens for one in found] == list(map(len, ids))
-    assert score_continuations(taught, prompts[0], []) == []
+    assert score_continuations(Reader(taught), prompts[0], []) == []

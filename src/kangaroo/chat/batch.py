@@ -37,6 +37,9 @@ class Batch:
         max_rows: How many answers run together. Others wait until one ends.
         ends: The ids that end an answer; None for the model's own.
 
+    Attributes:
+        reader: Feeds the model.
+
     Raises:
         OptionError: No answer could run.
     """
@@ -56,7 +59,7 @@ class Batch:
         self._max_rows = max_rows
         self._context = model.config.text_config.max_position_embeddings
         self._ends = end_ids(model) if ends is None else ends
-        self._reader = Reader(model)
+        self.reader = Reader(model)
         self._lock = threading.Lock()
         self._waiting: deque[_Row] = deque()
         self._worker: threading.Thread | None = None
@@ -138,7 +141,7 @@ class Batch:
 
     def _join(self, row: "_Row") -> None:
         try:
-            row.say(pick(self._reader.read(row.prompt, row.memory), [row.voice])[0])
+            row.say(pick(self.reader.read(row.prompt, row.memory), [row.voice])[0])
             if not row.over:
                 self._slots.put(row.memory.cache, room=row.room)
                 row.memory.cache = GrowingCache()
@@ -150,7 +153,7 @@ class Batch:
 
     def _step(self) -> None:
         words = pick(
-            self._reader.read_on([row.last for row in self._rows], self._slots), [row.voice for row in self._rows]
+            self.reader.read_on([row.last for row in self._rows], self._slots), [row.voice for row in self._rows]
         )
         for row, id in zip(self._rows, words, strict=True):
             row.memory.has_read(Prompt(ids=[row.last]))

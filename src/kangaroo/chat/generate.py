@@ -5,7 +5,6 @@ Keeps nothing between calls; `Batch` does. Axes: row, position, width, word (of 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from einops import rearrange, repeat
@@ -19,9 +18,9 @@ from kangaroo.chat.memory import Memory, Prompt
 from kangaroo.chat.replay import Replay
 from kangaroo.chat.slots import Slots
 from kangaroo.dialogue.detokenizer import Detokenizer
+from kangaroo.model.fast_llama import fast_llama
 from kangaroo.model.layout import VisualToken
 from kangaroo.model.modeling import KangarooForConditionalGeneration
-from kangaroo.model.one_token import suits
 
 _DRAWS = 1 << 48
 
@@ -44,29 +43,31 @@ class Reader:
     """Feeds the language model, and turns its states into chances of words that may be spoken."""
 
     def __init__(self, model: KangarooForConditionalGeneration) -> None:
-        self._model = model
+        self.model = model
         # a bias of minus infinity: visual tokens are read, never spoken
         self._banned = torch.tensor(sorted(model.config.visual_token_ids.values()), device=model.device)
-
-    @cached_property
-    def _replay(self) -> Replay | None:
-        return Replay(self._model, self.logits) if suits(self._model.model.language_model) else None
+        self._fast = fast_llama(model.model.language_model)
+        self._replay = None if self._fast is None else Replay(model, self._fast, self.logits)
 
     @torch.inference_mode()
     def read(self, prompt: Prompt, memory: Memory) -> Float[Tensor, "1 word"]:
         """Read of the prompt what the memory does not hold, and return the logits of the next word."""
-        rest = memory.recall(prompt, film_start_id=self._model.config.visual_token_ids[VisualToken.START])
+        rest = memory.recall(prompt, film_start_id=self.model.config.visual_token_ids[VisualToken.START])
         before = len(prompt.ids) - len(rest.ids)
         films = [film.rows for film in rest.films]
-        network = self._model.model
-        states = network.language_model(
-            inputs_embeds=network.embed(self._tensor([list(rest.ids)]), torch.cat(films) if films else None),
-            position_ids=torch.arange(before, len(prompt.ids), device=self._model.device)[None],
-            past_key_values=memory.cache,
-            use_cache=True,
-        ).last_hidden_state
+        network = self.model.model
+        embeds = network.embed(self._tensor([list(rest.ids)]), torch.cat(films) if films else None)
+        if self._fast is not None:
+            last = self._fast.read(embeds[0], memory.cache)
+        else:
+            last = network.language_model(
+                inputs_embeds=embeds,
+                position_ids=torch.arange(before, len(prompt.ids), device=self.model.device)[None],
+                past_key_values=memory.cache,
+                use_cache=True,
+            ).last_hidden_state[:, -1]
         memory.has_read(rest)
-        return self.logits(states[:, -1])
+        return self.logits(last)
 
     @torch.inference_mode()
     def read_on(self, ids: Sequence[int], slots: Slots) -> Float[Tensor, "row word"]:
@@ -74,7 +75,7 @@ class Reader:
         if self._replay is not None:
             logits = self._replay.read_on(ids, slots)
         else:
-            network = self._model.model
+            network = self.model.model
             embeds = network.embed(self._tensor([[id] for id in ids]))
             states = network.language_model(inputs_embeds=embeds, **slots.inputs()).last_hidden_state
             logits = self.logits(states[:, -1])
@@ -83,10 +84,10 @@ class Reader:
 
     def logits(self, states: Float[Tensor, "... width"]) -> Float[Tensor, "... word"]:
         """Return the logits of states in float32, those of visual tokens at minus infinity."""
-        return self._model.lm_head(states).float().index_fill(-1, self._banned, float("-inf"))
+        return self.model.lm_head(states).float().index_fill(-1, self._banned, float("-inf"))
 
     def _tensor(self, ids: list[list[int]]) -> Int[Tensor, "row position"]:
-        return torch.tensor(ids, device=self._model.device)
+        return torch.tensor(ids, device=self.model.device)
 
 
 class Voice:
@@ -149,14 +150,14 @@ def _sample(logits: Float[Tensor, "row word"], voices: Sequence[Voice]) -> list[
 
 @torch.inference_mode()
 def score_continuations(
-    model: KangarooForConditionalGeneration, prompt: Prompt, continuations: Sequence[Sequence[int]], *, rows: int = 16
+    reader: Reader, prompt: Prompt, continuations: Sequence[Sequence[int]], *, rows: int = 16
 ) -> list[Likelihood]:
     """Return how likely each continuation's ids are after the prompt.
 
     The prompt is read once; so many `rows` of continuations are read together.
     """
     found: list[Likelihood] = []
-    reader, memory = Reader(model), Memory()
+    model, memory = reader.model, Memory()
     first = reader.read(prompt, memory).log_softmax(dim=-1)
     known = [(layer.keys, layer.values) for layer in memory.cache.layers]
     for at in range(0, len(continuations), rows):

@@ -130,7 +130,7 @@ class LocalAnswerer(OpensSessions):
         prompt = self._prompt(answer, look, self._films.read(look, stopwatch))
         ids = [self.processor.encoder.text(continuation.strip()) for continuation in continuations]
         with self._scoring:
-            return score_continuations(self.model, prompt, ids)
+            return score_continuations(self._batch.reader, prompt, ids)
 
     def _begin(self, conversation: Conversation, sampling: Sampling) -> tuple[Answer, Look, Stopwatch]:
         stopwatch = Stopwatch(timings_s=dict.fromkeys(("open", "decode", "vision", "prefill", "generate"), 0.0))

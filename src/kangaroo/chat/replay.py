@@ -12,21 +12,23 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from kangaroo.chat.slots import Slots
+from kangaroo.model.fast_llama import FastLlama
 from kangaroo.model.modeling import KangarooForConditionalGeneration
-from kangaroo.model.one_token import OneToken
 
 
 class Replay:
     """Reads one more word of each row and returns the logits of the next, as `Reader.read_on` does.
 
     Args:
-        model: On a GPU; its language model `suits` `OneToken`.
+        model: On a GPU.
+        llama: Its language model.
         logits: Turns states into logits.
     """
 
-    def __init__(self, model: KangarooForConditionalGeneration, logits: Callable[[Tensor], Tensor]) -> None:
-        self._model, self._logits = model, logits
-        self._one_token = OneToken(model.model.language_model)
+    def __init__(
+        self, model: KangarooForConditionalGeneration, llama: FastLlama, logits: Callable[[Tensor], Tensor]
+    ) -> None:
+        self._model, self._llama, self._logits = model, llama, logits
         self._graph: torch.cuda.CUDAGraph | None = None
         self._seen_change = -1
         self._ids = torch.zeros(0, dtype=torch.long)
@@ -50,4 +52,4 @@ class Replay:
 
     def _step(self, ids: Int[Tensor, " row"], slots: Slots) -> Float[Tensor, "row word"]:
         embeds = self._model.get_input_embeddings()(ids)
-        return self._logits(self._one_token(embeds, slots.layers, slots.positions, slots.seen))
+        return self._logits(self._llama.read_on(embeds, slots.layers, slots.positions, slots.seen))

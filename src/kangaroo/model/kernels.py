@@ -46,48 +46,46 @@ def add_norm(
 
 @triton.jit
 def _turn_and_write(  # type: ignore[no-untyped-def]
-    states, frequencies, positions, queries, keys, values, slot_stride, position_stride, group_stride, scale,
+    states, cosines, sines, places, queries, keys, values, slot_stride, position_stride, group_stride,
     heads: tl.constexpr, groups: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
     row, head = tl.program_id(0), tl.program_id(1)
     half = tl.arange(0, width // 2)
     own = states + (row * (heads + 2 * groups) + head) * width
     first, second = tl.load(own + half), tl.load(own + width // 2 + half)
-    position = tl.load(positions + row)
+    place = tl.load(places + row)
     if head < heads + groups:
-        angle = position.to(tl.float32) * tl.load(frequencies + half)
-        cosine, sine = tl.cos(angle) * scale, tl.sin(angle) * scale
+        cosine, sine = tl.load(cosines + row * width // 2 + half), tl.load(sines + row * width // 2 + half)
         one, other = first.to(tl.float32), second.to(tl.float32)
         first = (one * cosine - other * sine).to(first.dtype)
         second = (other * cosine + one * sine).to(second.dtype)
     if head < heads:
         target = queries + (row * heads + head) * width
     elif head < heads + groups:
-        target = keys + row * slot_stride + position * position_stride + (head - heads) * group_stride
+        target = keys + row * slot_stride + place * position_stride + (head - heads) * group_stride
     else:
-        target = values + row * slot_stride + position * position_stride + (head - heads - groups) * group_stride
+        target = values + row * slot_stride + place * position_stride + (head - heads - groups) * group_stride
     tl.store(target + half, first)
     tl.store(target + width // 2 + half, second)
 
 
 def turn_and_write(
     states: Float[Tensor, "row states"],
-    frequencies: Float[Tensor, " half"],
-    positions: Int[Tensor, " row"],
+    cosines: Float[Tensor, "row half"],
+    sines: Float[Tensor, "row half"],
+    places: Int[Tensor, " row"],
     keys: Float[Tensor, "slot group position width"],
     values: Float[Tensor, "slot group position width"],
-    *,
-    scale: float,
 ) -> Float[Tensor, "row head width"]:
-    """Turn queries and keys by their positions, write keys and values into their slots, and return the queries.
+    """Turn queries and keys by their angles, write keys and values into their slots, and return the queries.
 
     Args:
         states: Queries, keys and values of each row on end.
-        frequencies: Of the rotary embedding.
-        positions: Where each row's token stands.
+        cosines: Of the angles by which the rotary embedding turns each row, in float32.
+        sines: Likewise.
+        places: Where the row's keys and values are written in its slot.
         keys: Of all slots; both buffers lie alike.
         values: Likewise.
-        scale: Of the rotary embedding.
     """
     assert keys.stride() == values.stride(), "keys and values lie alike"
     groups, width = keys.shape[1], keys.shape[3]
@@ -95,7 +93,7 @@ def turn_and_write(
     queries = states.new_empty(rows, heads, width)
     slot, group, position, _ = keys.stride()
     _turn_and_write[(rows, heads + 2 * groups)](
-        states, frequencies, positions, queries, keys, values, slot, position, group, scale,
+        states, cosines, sines, places, queries, keys, values, slot, position, group,
         heads=heads, groups=groups, width=width,
     )  # fmt: skip
     return queries

@@ -1,11 +1,13 @@
-"""On a GPU one token of each row is read by fewer kernels, which say what the plain layers say."""
+"""On a GPU prompts and single tokens are read by fewer kernels, which say what the plain layers say."""
 
 import pytest
 import torch
 from torch import nn
+from transformers.cache_utils import DynamicCache
 from transformers.models.llama.modeling_llama import LlamaConfig, LlamaModel
 
-from kangaroo.model.one_token import OneToken, suits
+from kangaroo.chat.cache import GrowingCache
+from kangaroo.model.fast_llama import FastLlama, suits
 
 pytestmark = pytest.mark.gpu
 CASES = [(4, 2, 64, 3), (8, 8, 32, 1), (32, 8, 128, 5), (6, 2, 16, 2)]
@@ -36,29 +38,28 @@ def cache_of(model, slots, room):
     ]
 
 
-def plainly(model, embeds, cache, lengths):
-    """Each row alone, by the model's own forward in float32."""
-    from transformers.cache_utils import DynamicCache
-
-    exact = llama_copy(model)
-    states = []
-    for row, length in enumerate(lengths):
-        known = [tuple(each[row : row + 1, :, :length].float().contiguous() for each in layer) for layer in cache]
-        own = DynamicCache(known)
-        states.append(
-            exact(
-                inputs_embeds=embeds[row : row + 1, None].float(),
-                past_key_values=own,
-                position_ids=torch.tensor([[length]], device="cuda"),
-            ).last_hidden_state[0, 0]
-        )
-    return torch.stack(states)
-
-
-def llama_copy(model):
+def exactly(model):
+    """The model in float32."""
     copied = LlamaModel(model.config).eval().to("cuda")
     copied.load_state_dict(model.state_dict())
     return copied
+
+
+def close(found, expected, dtype):
+    """About as far as the plain layers in this precision are from float32."""
+    off = (found.float() - expected).abs()
+    assert off.mean() < {torch.float16: 2e-3, torch.bfloat16: 2e-2}[dtype]
+    assert off.max() < {torch.float16: 3e-2, torch.bfloat16: 3e-1}[dtype]
+
+
+def plainly(model, embeds, cache, lengths):
+    """Each row alone, by the plain layers in float32."""
+    exact, states = exactly(model), []
+    for row, length in enumerate(lengths):
+        known = [tuple(each[row : row + 1, :, :length].float().contiguous() for each in layer) for layer in cache]
+        own = {"past_key_values": DynamicCache(known), "position_ids": torch.tensor([[length]], device="cuda")}
+        states.append(exact(inputs_embeds=embeds[row : row + 1, None].float(), **own).last_hidden_state[0, 0])
+    return torch.stack(states)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -71,10 +72,27 @@ def test_states_are_those_of_the_plain_layers(heads, groups, width, rows, dtype)
     embeds = torch.randn(rows, model.config.hidden_size, device="cuda").to(dtype)
     expected = plainly(model, embeds, cache, lengths)
     positions = torch.tensor(lengths, device="cuda")
-    found = OneToken(model)(embeds, cache, positions, (positions + 1).int())
-    # as far as the model's own layers in this precision are from float32, or less
-    assert (found.float() - expected).abs().mean() < {torch.float16: 2e-3, torch.bfloat16: 2e-2}[dtype]
-    assert (found.float() - expected).abs().max() < {torch.float16: 3e-2, torch.bfloat16: 3e-1}[dtype]
+    found = FastLlama(model).read_on(embeds, cache, positions, (positions + 1).int())
+    close(found, expected, dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(("heads", "groups", "width", "rows"), CASES)
+@torch.inference_mode()
+def test_a_prompt_and_what_follows_it_are_read_as_by_the_plain_layers(heads, groups, width, rows, dtype):
+    model = llama(heads, groups, width, dtype=dtype)
+    exact, fast = exactly(model), FastLlama(model)
+    ours, theirs = GrowingCache(), DynamicCache()
+    # a prompt, a short question behind it, a long one, one token
+    for tokens in (300 * rows, 30, 200, 1):
+        embeds = torch.randn(tokens, model.config.hidden_size, device="cuda").to(dtype)
+        found = fast.read(embeds, ours)
+        expected = exact(inputs_embeds=embeds[None].float(), past_key_values=theirs, use_cache=True).last_hidden_state
+        close(found, expected[:, -1], dtype)
+        for layer, other in zip(ours.layers, theirs.layers, strict=True):
+            assert layer.keys.shape == other.keys.shape
+            close(layer.keys, other.keys, dtype)
+            close(layer.values, other.values, dtype)
 
 
 def test_it_suits_what_it_can_read_and_nothing_else():
@@ -91,7 +109,7 @@ def test_it_suits_what_it_can_read_and_nothing_else():
 def test_weights_that_are_moved_stay_the_modules_own():
     model = llama(4, 2, 64, dtype=torch.bfloat16)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    OneToken(model)
+    FastLlama(model)
     after = model.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)

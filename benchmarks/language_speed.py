@@ -1,12 +1,13 @@
-"""One token after another on a GPU at full size: ours beside transformers', and beside reading the bytes.
+"""The language model on a GPU at full size: a prompt, a second question, one token after another; beside transformers.
 
-    python benchmarks/decode_speed.py [--context 22000] [--tokens 64] [--rows 1 8] [--peers] [--device cuda] [--tiny]
+    python benchmarks/language_speed.py [--context 22000] [--tokens 64] [--rows 1 8] [--peers] [--device cuda] [--tiny]
 
-The language model of the 8B, random weights in bfloat16, reads on after a context of random keys and values. Ours is
-what a session does: logits, the likeliest word, its way back to the host. The plain path is the same without
-recorded steps. `--peers` times transformers too: a dynamic cache as it comes, and a static one compiled
-(`reduce-overhead`), which takes a minute. The floor is what reading weights, keys and values once takes at the rate
-of a copy on this machine, measured here. `--tiny` runs all of it at a size that a CPU can do.
+The language model of the 8B, random weights in bfloat16. Told are a whole prompt of random states; thirty tokens behind
+it, up to the next word; and steps of one token after random keys and values, each with the likeliest word's way back to
+the host. The plain path is transformers' own layers as they come, SDPA in them, which for the prompt is the peer.
+`--peers` times transformers' steps too: with a static cache, compiled (`reduce-overhead`), which takes a minute. The
+floor of a step is what reading weights, keys and values once takes at the rate of a copy, that of a prompt its products
+at the rate of one large product; both are measured here. `--tiny` runs all of it at a size that a CPU can do.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM
-from transformers.cache_utils import DynamicCache, StaticCache
+from transformers.cache_utils import StaticCache
 
 from kangaroo.chat.cache import GrowingCache
 from kangaroo.chat.generate import Reader
@@ -88,7 +89,7 @@ def ours(
     """Return seconds a step, and those of the first two, which compile and record."""
     reader, slots = Reader(model), Slots()
     if is_plain:
-        reader.__dict__["_replay"] = None
+        reader._fast = reader._replay = None
     for _ in range(rows):
         cache = GrowingCache()
         for keys, values in known(model, context):
@@ -108,25 +109,52 @@ def ours(
 
 
 @torch.inference_mode()
-def theirs(
-    model: KangarooForConditionalGeneration, *, context: int, tokens: int, is_static: bool, device: torch.device
+def reading(
+    model: KangarooForConditionalGeneration, *, context: int, more: int, is_plain: bool, device: torch.device
 ) -> tuple[float, float]:
-    """Return the same of transformers' own Llama, one row, over the same weights."""
+    """Return seconds for a prompt, and for so many tokens behind it up to the next word."""
+    reader, llama = Reader(model), model.model.language_model
+    text = model.config.text_config
+    prompt, question = (
+        torch.randn(count, text.hidden_size, device=device).to(model.lm_head.weight.dtype) for count in (context, more)
+    )
+
+    def read(embeds: Tensor, cache: GrowingCache) -> None:
+        if is_plain or reader._fast is None:
+            last = llama(inputs_embeds=embeds[None], past_key_values=cache, use_cache=True).last_hidden_state[:, -1]
+        else:
+            last = reader._fast.read(embeds, cache)
+        reader.logits(last).argmax(dim=-1).tolist()
+
+    read(prompt, GrowingCache())
+    first_s = seconds(lambda: read(prompt, GrowingCache()), 5, device)
+    cache = GrowingCache()
+    read(prompt, cache)
+
+    def ask() -> None:
+        cache.keep_first(context)
+        read(question, cache)
+
+    ask()
+    return first_s, seconds(ask, 10, device)
+
+
+@torch.inference_mode()
+def theirs(
+    model: KangarooForConditionalGeneration, *, context: int, tokens: int, device: torch.device
+) -> tuple[float, float]:
+    """Return seconds a step of transformers' own Llama over the same weights, one row, and those of its compilation."""
     config = model.config.text_config
     with torch.device("meta"):
         llama = LlamaForCausalLM(config).eval()
     llama.model, llama.lm_head = model.model.language_model, model.lm_head
-    before = llama.model.config._attn_implementation
     llama.model.set_attn_implementation("sdpa")
     place = torch.tensor([context], device=device)
     ids = torch.tensor([[11]], device=device)
-    if is_static:
-        cache = StaticCache(config=config, max_cache_len=context + tokens + 8)
-        for number, (keys, values) in enumerate(known(model, context)):
-            cache.update(keys, values, number, {"cache_position": torch.arange(context, device=device)})
-        forward = torch.compile(llama.forward, mode="reduce-overhead", fullgraph=True)
-    else:
-        cache, forward = DynamicCache(known(model, context)), llama.forward
+    cache = StaticCache(config=config, max_cache_len=context + tokens + 8)
+    for number, (keys, values) in enumerate(known(model, context)):
+        cache.update(keys, values, number, {"cache_position": torch.arange(context, device=device)})
+    forward = torch.compile(llama.forward, mode="reduce-overhead", fullgraph=True)
 
     def step() -> None:
         nonlocal ids
@@ -141,9 +169,18 @@ def theirs(
     for _ in range(3):
         step()
     warm_s = time.perf_counter() - began
-    result = seconds(step, tokens, device)
-    llama.model.set_attn_implementation(before)
-    return result, warm_s
+    return seconds(step, tokens, device), warm_s
+
+
+def floor_of_prompt(model: KangarooForConditionalGeneration, context: int, device: torch.device) -> float:
+    """Return the seconds of a prompt's products, attention's half square among them, at a large product's rate."""
+    text = model.config.text_config
+    layers = sum(weight.numel() for weight in model.model.language_model.layers.parameters() if weight.ndim > 1)
+    looks = 2 * text.num_hidden_layers * text.num_attention_heads * text.head_dim * context**2
+    side = 8192 if device.type == "cuda" else 512
+    one = torch.randn(side, side, device=device).to(model.lm_head.weight.dtype)
+    rate = 2 * side**3 / seconds(lambda: one @ one, 10, device)
+    return (2 * layers * context + looks) / rate
 
 
 def main() -> None:
@@ -176,13 +213,20 @@ def main() -> None:
             flush=True,
         )
 
+    floor_s = floor_of_prompt(model, options.context, device)
+    for name, is_plain in (("ours", False), ("plain", True)):
+        first_s, second_s = reading(model, context=options.context, more=30, is_plain=is_plain, device=device)
+        print(
+            f"{name:24} prompt {first_s * 1e3:8.1f} ms  {floor_s / first_s:6.1%} of the floor's rate  "
+            f"second question {second_s * 1e3:7.1f} ms",
+            flush=True,
+        )
     common = {"context": options.context, "tokens": options.tokens, "device": device}
     for rows in options.rows:
         row("ours", rows, ours(model, rows=rows, is_plain=False, **common))
-    row("ours, plain", 1, ours(model, rows=1, is_plain=True, **common))
+    row("plain", 1, ours(model, rows=1, is_plain=True, **common))
     if options.peers:
-        row("transformers, dynamic", 1, theirs(model, is_static=False, **common))
-        row("transformers, compiled", 1, theirs(model, is_static=True, **common))
+        row("transformers, compiled", 1, theirs(model, **common))
     if device.type == "cuda":
         print(f"peak {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB")
 
