@@ -23,6 +23,7 @@ from transformers.cache_utils import StaticCache
 from kangaroo.chat.cache import GrowingCache
 from kangaroo.chat.generate import Reader
 from kangaroo.chat.slots import Slots, allow_slots
+from kangaroo.model.fast_llama import fast_llama
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.model.presets import kangaroo_8b, tiny
 
@@ -87,9 +88,8 @@ def ours(
     device: torch.device,
 ) -> tuple[float, float]:
     """Return seconds a step, and those of the first two, which compile and record."""
-    reader, slots = Reader(model), Slots()
-    if is_plain:
-        reader._fast = reader._replay = None
+    fast = None if is_plain else fast_llama(model.model.language_model)
+    reader, slots = Reader(model, fast=fast), Slots()
     for _ in range(rows):
         cache = GrowingCache()
         for keys, values in known(model, context):
@@ -114,16 +114,17 @@ def reading(
 ) -> tuple[float, float]:
     """Return seconds for a prompt, and for so many tokens behind it up to the next word."""
     reader, llama = Reader(model), model.model.language_model
+    fast = None if is_plain else fast_llama(llama)
     text = model.config.text_config
     prompt, question = (
         torch.randn(count, text.hidden_size, device=device).to(model.lm_head.weight.dtype) for count in (context, more)
     )
 
     def read(embeds: Tensor, cache: GrowingCache) -> None:
-        if is_plain or reader._fast is None:
+        if fast is None:
             last = llama(inputs_embeds=embeds[None], past_key_values=cache, use_cache=True).last_hidden_state[:, -1]
         else:
-            last = reader._fast.read(embeds, cache)
+            last = fast.read(embeds, cache)
         reader.logits(last).argmax(dim=-1).tolist()
 
     read(prompt, GrowingCache())

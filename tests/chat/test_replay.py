@@ -10,6 +10,7 @@ from kangaroo.chat.answerer import Sampling
 from kangaroo.chat.generate import Reader
 from kangaroo.chat.memory import Memory, Prompt
 from kangaroo.chat.slots import Slots
+from kangaroo.model.fast_llama import fast_llama
 
 pytestmark = pytest.mark.gpu
 FILM = "examples/kangaroo.mp4"
@@ -22,8 +23,8 @@ def joey():
 
 @torch.inference_mode()
 def test_logits_are_those_of_the_plain_step_while_rows_come_and_go(joey):
-    reader, plain = Reader(joey.model), Reader(joey.model)
-    plain._fast = plain._replay = None
+    reader = Reader(joey.model, fast=fast_llama(joey.model.model.language_model))
+    plain = Reader(joey.model)
     ours, theirs = Slots(), Slots()
 
     def put(length):

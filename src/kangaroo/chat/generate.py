@@ -18,7 +18,7 @@ from kangaroo.chat.memory import Memory, Prompt
 from kangaroo.chat.replay import Replay
 from kangaroo.chat.slots import Slots
 from kangaroo.dialogue.detokenizer import Detokenizer
-from kangaroo.model.fast_llama import fast_llama
+from kangaroo.model.fast_llama import FastLlama
 from kangaroo.model.layout import VisualToken
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 
@@ -40,14 +40,19 @@ def end_ids(model: KangarooForConditionalGeneration) -> frozenset[int]:
 
 
 class Reader:
-    """Feeds the language model, and turns its states into chances of words that may be spoken."""
+    """Feeds the language model, and turns its states into chances of words that may be spoken.
 
-    def __init__(self, model: KangarooForConditionalGeneration) -> None:
+    Args:
+        model: On its device.
+        fast: Reads instead of the model's plain layers, to the same states.
+    """
+
+    def __init__(self, model: KangarooForConditionalGeneration, *, fast: FastLlama | None = None) -> None:
         self.model = model
         # a bias of minus infinity: visual tokens are read, never spoken
         self._banned = torch.tensor(sorted(model.config.visual_token_ids.values()), device=model.device)
-        self._fast = fast_llama(model.model.language_model)
-        self._replay = None if self._fast is None else Replay(model, self._fast, self.logits)
+        self._fast = fast
+        self._replay = None if fast is None else Replay(model, fast, self.logits)
 
     @torch.inference_mode()
     def read(self, prompt: Prompt, memory: Memory) -> Float[Tensor, "1 word"]:

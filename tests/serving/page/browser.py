@@ -123,9 +123,11 @@ class Visitor:
         until(typed).send_keys("\n")
 
     def answer(self, number=0):
-        """What was said so far in a round."""
-        found = f".st-key-answer_{number} .stMarkdown p"
-        return self.run("return document.querySelector(arguments[0])?.innerText ?? ''", found)
+        """What was said so far in a round; nothing while the page is drawn anew."""
+        script = """
+            const said = [...document.querySelectorAll(arguments[0])]
+            return said.find(e => !e.closest('[data-testid=stCaptionContainer]'))?.innerText ?? ''"""
+        return self.run(script, f".st-key-answer_{number} .stMarkdown p")
 
     def costs(self, number=0):
         return self.text(f".st-key-answer_{number} [data-testid=stCaptionContainer]")
@@ -134,7 +136,7 @@ class Visitor:
         """Wait until an answer is over, and return it."""
         self.sees(f".st-key-answer_{number} [data-testid=stCaptionContainer]")
         self.sees(".st-key-regenerate button")
-        return self.answer(number)
+        return until(lambda: self.answer(number))
 
     def second(self):
         """Where the player is."""
