@@ -10,6 +10,7 @@ from taught import ANSWERS, BLUE, FIRST, RED
 
 from kangaroo import cli
 from kangaroo.chat.kept import KeptFilm, KeptFilms, key_of, users_films
+from kangaroo.chat.local import LocalAnswerer
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
 
@@ -56,13 +57,12 @@ def test_a_copy_is_the_same_film_and_other_content_or_frames_are_not(ask, kept, 
     assert len(entries(kept)) == 3
 
 
-def test_other_weights_look_themselves(ask, cold, kept, films, tiny_processor):
+def test_other_weights_look_themselves(ask, taught, kept, films, tiny_processor):
     ask(films[RED])
-    other = cold(kept=kept)
-    other.model = copy.deepcopy(other.model)
+    model = copy.deepcopy(taught)
     with torch.no_grad():
-        other.model.model.vision_tower.patch_embed.proj.weight += 0.01
-    other._films._model = other.model
+        model.model.vision_tower.patch_embed.proj.weight += 0.01
+    other = LocalAnswerer(model, tiny_processor, name="taught", kept=kept)
     assert other.chat(films[RED]).ask(FIRST).read().films_seen == 1
     assert len(entries(kept)) == 2
 
@@ -79,8 +79,9 @@ def test_a_damaged_entry_is_dropped_told_and_made_again(damage, ask, kept, films
 
 
 def test_what_was_not_used_for_longest_goes_first(tmp_path):
-    size = len((KeptFilms(tmp_path / "one").put("x", some_film()), (tmp_path / "one" / "x.film").read_bytes())[1])
-    kept = KeptFilms(tmp_path / "kept", max_bytes=3 * size)
+    one = KeptFilms(tmp_path / "one")
+    one.put("x", some_film())
+    kept = KeptFilms(tmp_path / "kept", max_bytes=3 * (tmp_path / "one" / "x.film").stat().st_size)
     for key in "abc":
         kept.put(key, some_film())
     assert kept.get("a") is not None
@@ -88,7 +89,7 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path):
     assert entries(kept) == ["a.film", "c.film", "d.film"]
     kept.put("huge", some_film(tokens=10_000))
     assert entries(kept) == ["a.film", "c.film", "d.film"]
-    found = KeptFilms(tmp_path / "one").get("x")
+    found = one.get("x")
     assert (found.times_s, found.notes) == ((0.0, 1.5), ("cut off",))
     assert torch.equal(found.rows, some_film().rows)
 

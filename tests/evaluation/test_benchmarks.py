@@ -12,7 +12,6 @@ from layouts import ODD, copied, write
 from running import knowing, questions, read, run
 
 from kangaroo import cli
-from kangaroo.chat.answerer import Sampling
 from kangaroo.chat.remote import RemoteAnswerer
 from kangaroo.cli.benchmarking import SUMMARIES
 from kangaroo.errors import EndpointError, OptionError
@@ -165,27 +164,6 @@ def test_what_the_model_does_not_manage_is_wrong_and_asked_again_next_time(name,
     again = run(answerer, name, published[name], tmp_path / "out")
     assert again["failures"]["model"]["number"] == 0
     assert again["score"] == 1
-
-
-@ALL
-@pytest.mark.parametrize("batch", [1, 4])
-def test_films_are_read_ahead_of_their_questions_and_no_answer_differs(name, batch, published, tmp_path):
-    known = knowing(name, questions(name, published[name], tmp_path))
-    alone = run(known, name, published[name], tmp_path / "alone")
-    prepared = set()
-
-    class Reading(Scripted):
-        def prepare(self, conversation, sampling=Sampling()):
-            prepared.update(str(video.source.value).rsplit("/", 1)[-1] for video in conversation.videos)
-
-    def reply(text, film):
-        assert film in prepared
-        return known.reply(text, film)
-
-    pace = Pace(batch=batch, workers=2)
-    ahead = run(Reading(reply, name="knowing"), name, published[name], tmp_path / "ahead", pace=pace)
-    for key in ("score", "groups", "outcomes", "failures"):
-        assert ahead[key] == alone[key]
 
 
 @SCORED

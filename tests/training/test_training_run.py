@@ -143,7 +143,9 @@ def test_two_processes_train_as_one_does_and_either_goes_on_for_the_other(whole,
         [line for line in metrics(out) if line["stage"] == TINY[3].name] for out in (tmp_path / "out", recipe.out)
     )
     assert [(line["step"], line["samples"]) for line in ours] == [(line["step"], line["samples"]) for line in theirs]
-    assert [line["loss"] for line in ours] == pytest.approx([line["loss"] for line in theirs], abs=5e-5)
+    assert [line["loss"] for line in ours] == pytest.approx(
+        [line["loss"] for line in theirs], abs=2.5e-5
+    )  # two of the last digit that is written
     notes = json.loads((tmp_path / "out" / f"4-{TINY[3].name}" / "training.json").read_text())
     assert notes["gpus"] == 2
     kangaroo.load(tmp_path / "out" / f"4-{TINY[3].name}", device="cpu")

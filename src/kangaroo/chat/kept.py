@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kangaroo.errors import VideoError
+from kangaroo.system import cache_folder
 from kangaroo.video.container import local_path
 from kangaroo.video.frames import Frames
 from kangaroo.video.pictures import is_folder, list_pictures
@@ -110,9 +111,7 @@ class KeptFilms:
 
 def users_films() -> KeptFilms | None:
     """Return the films kept in `kangaroo/films` in the user's cache, or in KANGAROO_FILMS; empty, it keeps none."""
-    folder = os.environ.get("KANGAROO_FILMS")
-    if folder is None:
-        folder = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kangaroo" / "films")
+    folder = os.environ.get("KANGAROO_FILMS", str(cache_folder("films")))
     return KeptFilms(Path(folder)) if folder else None
 
 

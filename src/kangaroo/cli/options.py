@@ -23,7 +23,8 @@ QuantizeOption = Annotated[
     str, typer.Option(help="int8 holds the language model in half the memory; of a model here, not an endpoint's.")
 ]
 CacheOption = Annotated[
-    bool, typer.Option("--cache/--no-cache", help="Keep what was seen of films in the user's cache, to ask again.")
+    bool,
+    typer.Option("--cache/--no-cache", help="Keep what a model here saw of films in the user's cache, to ask again."),
 ]
 FpsOption = Annotated[float | None, typer.Option(help="Frames a second.")]
 FramesOption = Annotated[int | None, typer.Option(help="An exact number of frames instead.")]
@@ -31,7 +32,7 @@ StartOption = Annotated[float | None, typer.Option(help="Second of the film to b
 EndOption = Annotated[float | None, typer.Option(help="Second of the film to stop at.")]
 BatchOption = Annotated[int | None, typer.Option(help="Questions asked at once; 64 on a GPU, else 1, each timed.")]
 WorkersOption = Annotated[int | None, typer.Option(help="Processes that draw films ahead; the cores but two.")]
-ReadersOption = Annotated[int | None, typer.Option(help="Films read ahead at a time; the cores but two.")]
+ReadersOption = Annotated[int | None, typer.Option(help="Films that a model here has read ahead; the cores but two.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -74,7 +75,7 @@ def check_place(endpoint: str | None, device: str | None) -> None:
 def pace_of(answerer: "LocalAnswerer | RemoteAnswerer", batch: int | None, workers: int | None) -> "Pace":
     """Return the pace asked for; by default many questions at once on a GPU; all cores but two draw or read."""
     from kangaroo.evaluation.asking import Pace
-    from kangaroo.evaluation.machine import num_cores
+    from kangaroo.system import num_cores
 
     model = getattr(answerer, "model", None)
     on_gpu = getattr(getattr(model, "device", None), "type", None) == "cuda"

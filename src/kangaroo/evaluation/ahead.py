@@ -49,7 +49,7 @@ class Ahead:
         """Take note of what will be asked, in order: of each film its first question stands for all."""
         if self._prepare is not None:
             for one in left:
-                if one.film is not None and one.film not in self._places:
+                if one.film not in self._places:
                     self._places[one.film] = len(self._firsts)
                     self._firsts.append(self._originals[one.id])
 

