@@ -3,7 +3,6 @@ import torch
 from test_packed import noise, square_mask_attention
 
 from kangaroo.model.long_packed import LONG_TOKENS, are_long, attend_long
-from kangaroo.model.packed import packed_inputs
 
 BOUNDARIES = torch.tensor([0, 5, 600, 601, 1625], dtype=torch.int32)
 
@@ -40,13 +39,12 @@ def test_it_is_an_operator_that_compiles_whole():
         assert torch.equal(one, two)
 
 
-def test_the_mean_length_says_whether_conversations_are_long():
+def test_the_mean_length_and_the_width_say_whether_conversations_are_long():
     long, short = torch.tensor([0, 10, 2 * LONG_TOKENS]).int(), torch.tensor([0, 10, 2 * LONG_TOKENS - 1]).int()
-    assert are_long(long)
-    assert not are_long(short)
-    for here, expected in ((long, long), (short, None), (None, None)):
-        inputs = packed_inputs(long, torch.zeros(1, 1, dtype=torch.long), longest=1, here=here)
-        assert inputs["long_conversations"] is expected
+    assert are_long(long, width=4096)
+    assert not are_long(short, width=4096)
+    assert not are_long(4 * short, width=256)  # joey's are narrow
+    assert are_long(4 * long, width=256)
 
 
 @pytest.mark.gpu

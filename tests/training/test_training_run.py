@@ -265,3 +265,20 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(recipe, wo
 def test_cuda_without_a_gpu_is_refused():
     with pytest.raises(OptionError, match="torch sees 0"):
         start_world("cuda")
+
+
+def test_sigterm_to_all_processes_of_a_run_saves_too(recipe):
+    out = recipe.out.parent / "group"
+    text = [f'out = "{out}"', 'curriculum = "tiny"', 'device = "cpu"', "workers = 2", "log_every = 1"]
+    (out.parent / "group.toml").write_text("\n".join([*text, "save_every = 1000", "samples = 10_000"]))
+    command = [sys.executable, "-c", "from kangaroo.cli import main; main()", "train", str(out.parent / "group.toml")]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    with subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, **options) as process:
+        deadline = time.monotonic() + 120
+        while process.poll() is None and _steps(out, TINY[0].name) < 3 and time.monotonic() < deadline:
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGTERM)
+        told, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, told[-2000:]
+    assert "saved and stopped" in told
+    assert list(out.glob("1-*.checkpoints/*"))

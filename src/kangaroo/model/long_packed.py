@@ -17,13 +17,21 @@ from torch.nn import functional as F
 
 # conversations are padded to a multiple: two in a hundred of the longest rows at most, and few plans
 _MULTIPLE = 512
-# below this mean length the kernel for all conversations at once is the faster
-LONG_TOKENS = 2048
+# the mean length from which the 8B's conversations are worth it, and the width of its queries
+LONG_TOKENS, _LONG_WIDTH = 2048, 4096
 
 
-def are_long(boundaries: Int[Tensor, " boundary"]) -> bool:
-    """Say whether conversations are so long that each is worth a kernel of its own."""
-    return int(boundaries[-1]) >= LONG_TOKENS * (len(boundaries) - 1)
+def are_long(boundaries: Int[Tensor, " boundary"], *, width: int) -> bool:
+    """Say whether conversations are so long that each is worth kernels of its own.
+
+    What they save grows with the square of the length and with the width; what it costs to launch them does not.
+
+    Args:
+        boundaries: Where conversations begin, and where the last ends, on the CPU.
+        width: Of a token's queries, all heads together.
+    """
+    mean = int(boundaries[-1]) / (len(boundaries) - 1)
+    return mean**2 * width >= LONG_TOKENS**2 * _LONG_WIDTH
 
 
 @torch.library.custom_op("kangaroo::attend_long", mutates_args=())

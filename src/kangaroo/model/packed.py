@@ -23,7 +23,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from kangaroo.model.long_packed import are_long, attend_long
+from kangaroo.model.long_packed import attend_long
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 
 # what transformers calls this attention
@@ -131,7 +131,7 @@ def packed_inputs(
             model's device. No conversation goes over a row's end.
         position_ids: Begin anew with each conversation.
         longest: Tokens of the longest conversation: known here, so that no GPU is asked for it.
-        here: The boundaries again, on the CPU, which lets long conversations have the faster kernel.
+        here: The boundaries again, on the CPU, where each conversation is to have kernels of its own (`are_long`).
         keys: Where the rows are slices of longer ones, what `cut` says of keys, on the model's device.
     """
     return {
@@ -139,7 +139,7 @@ def packed_inputs(
         "attention_mask": rearrange(boundaries, "boundary -> 1 1 1 boundary"),
         "position_ids": position_ids,
         "max_length_q": longest,
-        "long_conversations": here if here is not None and keys is None and are_long(here) else None,
+        "long_conversations": here,
         "shared_keys": keys,
         "use_cache": False,
     }
@@ -173,27 +173,42 @@ def packed_attention(
         key_boundaries, longest_key = shared_keys.boundaries, shared_keys.longest
         together = gather(torch.cat([key, value], dim=-1), shared_keys.context)
         key, value = together.index_select(0, shared_keys.places).chunk(2, dim=-1)
-    has_kernels = query.is_cuda and value.dtype in _KERNEL_DTYPES
-    if has_kernels and long_conversations is not None:
+    if long_conversations is not None and _has_kernel(query):
         gathered: Any = attend_long(query, key, value, long_conversations, scaling or query.shape[-1] ** -0.5)[0]
-    elif has_kernels:
-        # where a conversation has more keys than queries, the kernel's causal window ends with both: the last query
-        # sees all keys (FlashAttention 2.1 and later)
-        gathered = varlen_attn(
-            query,
-            key,
-            value,
-            boundaries,
-            key_boundaries,
-            max_length_q,
-            longest_key,
-            scale=scaling,
-            window_size=(-1, 0),
-            **_GROUPED,
-        )
     else:
-        gathered = one_by_one(query, key, value, boundaries, key_boundaries, scaling=scaling)
+        gathered = attend_each(
+            query, key, value, boundaries, key_boundaries, max_length_q, longest_key, scaling=scaling
+        )
     return rearrange(gathered, "(row position) head width -> row position head width", row=rows), None
+
+
+def attend_each(
+    query: Float[Tensor, "token head width"],
+    key: Float[Tensor, "key group width"],
+    value: Float[Tensor, "key group width"],
+    boundaries: Int[Tensor, " boundary"],
+    key_boundaries: Int[Tensor, " boundary"],
+    longest: int,
+    longest_key: int,
+    *,
+    scaling: float | None,
+) -> Float[Tensor, "token head width"]:
+    """Return what each token gathers from those of its conversation up to itself: on a GPU by one kernel for all.
+
+    A conversation may have more keys than queries: its last query sees all of them, the one before all but one.
+    """
+    if not _has_kernel(query):
+        return one_by_one(query, key, value, boundaries, key_boundaries, scaling=scaling)
+    # its causal window ends with queries and keys (FlashAttention 2.1 and later)
+    ends = {"window_size": (-1, 0), **_GROUPED}
+    gathered: Any = varlen_attn(
+        query, key, value, boundaries, key_boundaries, longest, longest_key, scale=scaling, **ends
+    )
+    return gathered
+
+
+def _has_kernel(query: Tensor) -> bool:
+    return query.is_cuda and query.dtype in _KERNEL_DTYPES
 
 
 def one_by_one(
@@ -205,10 +220,7 @@ def one_by_one(
     *,
     scaling: float | None,
 ) -> Float[Tensor, "token head width"]:
-    """Return what each token gathers from those of its conversation, by plain causal SDPA on each.
-
-    A conversation may have more keys than queries: its last query sees all of them, the one before all but one.
-    """
+    """Return what `attend_each` returns, by plain causal SDPA on each conversation."""
     queries, keys = boundaries.diff().tolist(), key_boundaries.diff().tolist()
     conversations = zip(query.split(queries), key.split(keys), value.split(keys), strict=True)
     return torch.cat([_causal(*one, scaling=scaling) for one in conversations])

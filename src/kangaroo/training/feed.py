@@ -5,6 +5,7 @@ which GPU trains on it, changes nothing: a run goes on with any number of worker
 evenly, of GPUs. Axes: see `data.packing`.
 """
 
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -206,6 +207,7 @@ def feed_rows(
     options: dict[str, Any] = {"num_workers": workers}
     if workers:
         options["prefetch_factor"] = max(2, 2 * len(states) // workers)
+        options["worker_init_fn"] = _outlast_sigterm
         # a thread reads what they hand over while the GPU works; nothing of a row is a tensor yet
         options["pin_memory"] = torch.cuda.is_available()
     options["collate_fn"] = _as_it_is
@@ -219,6 +221,11 @@ def feed_rows(
                 f"{_MOST_BAD_IN_A_ROW} samples in a row are bad, the last: {last.reason}; {quarantine.path} lists them"
             )
         yield fed.row
+
+
+def _outlast_sigterm(_: int) -> None:
+    # schedulers tell all processes of a run; the one that trains still wants rows to end its step and save
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _as_it_is(fed: Fed) -> Fed:

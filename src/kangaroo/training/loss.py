@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from kangaroo.data.packing import Packed
 from kangaroo.errors import OptionError
 from kangaroo.model.layout import VisualLayout
+from kangaroo.model.long_packed import are_long
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.model.packed import ContextGroup, SharedKeys, cut, gather, packed_inputs
 from kangaroo.model.transfer import sent
@@ -204,14 +205,17 @@ class Objective(nn.Module):
         else:
             embeds = embeds + 0.0 * features.sum().to(embeds.dtype)
         embeds = rearrange(embeds, "(row position) width -> row position width", position=positions)
-        hidden = self.model.model.language_model(
+        language_model = self.model.model.language_model
+        text = language_model.config
+        is_dense = keys is None and are_long(packed.boundaries, width=text.num_attention_heads * text.head_dim)
+        hidden = language_model(
             # cloned, as a compiled layer would be compiled again for one that is a view
             inputs_embeds=embeds.clone(),
             **packed_inputs(
                 sent(packed.boundaries, device),
                 sent(packed.position_ids, device),
                 longest=packed.longest,
-                here=packed.boundaries,
+                here=packed.boundaries if is_dense else None,
                 keys=keys,
             ),
         ).last_hidden_state
