@@ -5,7 +5,7 @@ STAMP := .venv/installed
 JOBS ?= 2
 # tests that run anywhere
 EVERYWHERE := -n $(JOBS) --dist loadfile \
-	-m "not gpu and not harness and not long and not timm and not ray and not vllm"
+	-m "not gpu and not harness and not long and not timm and not ray and not vllm and not kernels"
 FILM := examples/kangaroo.mp4
 FIRST ?= What happens in the film?
 SECOND ?= 红色六边形变成了什么颜色？
@@ -13,7 +13,7 @@ SECOND ?= 红色六边形变成了什么颜色？
 VLLM := .venv-vllm/bin
 HARNESS := .venv-harness/bin
 
-.PHONY: help install check format test test-gpu test-harness test-long test-ray test-vllm coverage demo bench bench-curation gallery results surface clean
+.PHONY: help install check format test test-gpu test-harness test-kernels test-long test-ray test-vllm coverage demo bench bench-curation gallery results surface clean
 
 help:
 	@echo "make install    make .venv with the package and pinned versions; the other targets do it when needed"
@@ -23,6 +23,7 @@ help:
 	@echo "make test       all tests that run anywhere"
 	@echo "make test-gpu   those that need a GPU or timm"
 	@echo "make test-long  those that take minutes or fetch other people's packages to compare with"
+	@echo "make test-kernels  our GPU kernels in Triton's interpreter: 280 MB, a minute"
 	@echo "make test-ray   those that curate on a real Ray cluster of this machine: installs Ray, minutes"
 	@echo "make test-vllm  those that ask a real vLLM, in an environment of its own: gigabytes, minutes"
 	@echo "make test-harness  lmms-eval's rules and our plug-in for it, in an environment of its own: gigabytes, minutes"
@@ -62,7 +63,15 @@ test-long: install
 	$(BIN)/pytest -m long $(ARGS)
 
 test-gpu: install
-	$(BIN)/pytest -m "gpu or timm" $(ARGS)
+	$(BIN)/pytest -m "gpu or kernels or timm" $(ARGS)
+
+# Triton's interpreter: what PyTorch's builds for CPUs leave out, beside the environment, where nothing else finds it
+test-kernels: .venv/triton
+	TRITON_INTERPRET=1 PYTHONPATH=.venv/triton OMP_NUM_THREADS=1 $(BIN)/pytest -m "kernels and not gpu" tests/model $(ARGS)
+
+.venv/triton: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $@ triton==3.9.0
+	@touch $@
 
 test-ray: .venv/ray
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m ray tests/curation $(ARGS)

@@ -1,21 +1,26 @@
 """A Llama on a GPU with ten kernels a layer instead of some forty: for a whole prompt, for what follows, for one token.
 
-The same weights and the same numbers as the plain layers give, to rounding. Projections that read the same states are
-one product: their weights are laid end to end, and the modules keep theirs as views.
+The same weights, in half precision or in eight bits, and the same numbers as the plain layers give, to rounding.
+Projections that read the same states are one product: their weights are laid end to end, and the modules keep theirs as
+views.
 Axes: row, slot, token (of one row), head, group (of heads that share keys), position, width (of a head).
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int8
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers.cache_utils import Cache
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaModel
+
+from kangaroo.model.int8 import Int8Linear
+from kangaroo.model.packed import attend_each
 
 _DTYPES = (torch.float16, torch.bfloat16)
 _FEW_TOKENS = 64  # each of so few reads the keys by itself, as rows do
@@ -51,12 +56,53 @@ def suits(llama: LlamaModel) -> bool:
         and find_spec("triton") is not None
         and width & (width - 1) == 0
         and config.hidden_act == "silu"
-        and all(type(each) is nn.Linear and each.bias is None for each in llama.layers.modules() if _is_product(each))
+        and all(_are_alike(parts) for layer in llama.layers for parts in _products(layer))
     )
 
 
-def _is_product(module: nn.Module) -> bool:
-    return hasattr(module, "in_features")
+def _products(layer: LlamaDecoderLayer) -> tuple[list[nn.Module], ...]:
+    """Return what multiplies, in the order in which a layer does; what reads the same states stands together."""
+    attention, mlp = layer.self_attn, layer.mlp
+    return (
+        [attention.q_proj, attention.k_proj, attention.v_proj],
+        [attention.o_proj],
+        [mlp.gate_proj, mlp.up_proj],
+        [mlp.down_proj],
+    )
+
+
+def _are_alike(parts: list[nn.Module]) -> bool:
+    return any(all(type(part) is kind and part.bias is None for part in parts) for kind in (nn.Linear, Int8Linear))
+
+
+class _Matrix(NamedTuple):
+    """The weights of projections that read the same states, end to end, and their scales where they are in int8."""
+
+    weight: Float[Tensor, "output input"] | Int8[Tensor, "output input"]
+    scale: Float[Tensor, " output"] | None
+
+    def __call__(self, values: Float[Tensor, "token input"]) -> Float[Tensor, "token output"]:
+        from kangaroo.model.kernels import MOST_ROWS, product_int8
+
+        if self.scale is None:
+            return F.linear(values, self.weight)
+        if len(values) <= MOST_ROWS:
+            return product_int8(values, self.weight, self.scale)
+        return F.linear(values, self.weight.to(values.dtype)).mul_(self.scale)
+
+
+@torch.no_grad()
+def _end_to_end(parts: list[nn.Module]) -> _Matrix:
+    """Return the projections' weights end to end; the modules keep views of them."""
+    joined = [_moved(parts, name) for name in ("weight", "scale") if hasattr(parts[0], name)]
+    return _Matrix(joined[0], joined[1] if len(joined) > 1 else None)
+
+
+def _moved(parts: list[nn.Module], name: str) -> Tensor:
+    whole = torch.cat([getattr(part, name) for part in parts])
+    for part, own in zip(parts, whole.split([len(getattr(part, name)) for part in parts]), strict=True):
+        getattr(part, name).data = own
+    return whole
 
 
 class FastLlama:
@@ -70,7 +116,7 @@ class FastLlama:
 
     def __init__(self, llama: LlamaModel) -> None:
         self._llama = llama
-        self._layers = [(layer, *_joined(layer)) for layer in llama.layers]
+        self._layers = [(layer, *map(_end_to_end, _products(layer))) for layer in llama.layers]
 
     def read(self, embeds: Float[Tensor, "token hidden"], cache: Cache) -> Float[Tensor, "1 hidden"]:
         """Read tokens behind those that the cache holds, add them to it, and return the last one's state.
@@ -85,6 +131,7 @@ class FastLlama:
         tokens, before = len(embeds), cache.get_seq_length()
         seen = torch.arange(before + 1, before + tokens + 1, dtype=torch.int32, device=embeds.device)
         places, turns = torch.arange(tokens, device=embeds.device), self._turns(seen - 1)
+        last = len(self._layers) - 1
 
         def attend(number: int, states: Tensor) -> Tensor:
             shape = 1, config.num_key_value_heads, tokens, config.head_dim
@@ -98,10 +145,11 @@ class FastLlama:
                 values.expand(tokens, -1, -1, -1),
             )
             keys, values = cache.update(keys, values, number)
-            return _gathered(queries, keys, values, seen, before=before)
+            # of the last layer nobody wants but the last state
+            own = slice(-1 if number == last else 0, None)
+            return _gathered(queries[own], keys, values, seen[own])
 
-        hidden, delta = self._through_layers(embeds, attend)
-        return self._normed(hidden[-1:], delta[-1:])
+        return self._normed(*self._through_layers(embeds, attend))
 
     def read_on(
         self,
@@ -132,19 +180,17 @@ class FastLlama:
         return self._normed(*self._through_layers(embeds, attend))
 
     def _through_layers(self, embeds: Float[Tensor, "token hidden"], attend: Attend) -> tuple[Tensor, Tensor]:
-        """Return the states, and what the last layer adds to them."""
+        """Return the states, and what the last layer adds to them; only the last ones where it attended for these."""
         from kangaroo.model.kernels import add_norm, gate
 
         eps = self._llama.config.rms_norm_eps
         hidden, delta = embeds.clone(), torch.zeros_like(embeds)
-        for number, (layer, entering, widening) in enumerate(self._layers):
+        for number, (layer, entering, leaving, widening, narrowing) in enumerate(self._layers):
             normed = add_norm(hidden, delta, layer.input_layernorm.weight, eps=eps)
-            delta = F.linear(attend(number, F.linear(normed, entering)), layer.self_attn.o_proj.weight)
+            delta = leaving(attend(number, entering(normed)))
+            hidden = hidden[-len(delta) :]
             normed = add_norm(hidden, delta, layer.post_attention_layernorm.weight, eps=eps)
-            parts = [
-                F.linear(gate(F.linear(part, widening)), layer.mlp.down_proj.weight)
-                for part in normed.split(_TOKENS_AT_ONCE)
-            ]
+            parts = [narrowing(gate(widening(part))) for part in normed.split(_TOKENS_AT_ONCE)]
             delta = torch.cat(parts) if len(parts) > 1 else parts[0]
         return hidden, delta
 
@@ -165,14 +211,12 @@ def _gathered(
     keys: Float[Tensor, "1 group position width"],
     values: Float[Tensor, "1 group position width"],
     seen: Int[Tensor, " token"],
-    *,
-    before: int,
 ) -> Float[Tensor, "token states"]:
     """Return what the tokens gather, each from the positions up to its own; they are the last of these."""
     from kangaroo.model.kernels import attend
 
     tokens, _, width = queries.shape
-    if before == 0:
+    if tokens == keys.shape[2]:
         with sdpa_kernel(_BACKENDS, set_priority=True):
             gathered = F.scaled_dot_product_attention(
                 queries.transpose(0, 1)[None], keys, values, is_causal=True, enable_gqa=True
@@ -181,27 +225,7 @@ def _gathered(
     if tokens <= _FEW_TOKENS:
         shape = tokens, -1, -1, -1
         return attend(queries, keys.expand(shape), values.expand(shape), seen, scale=width**-0.5)
-    ends = [torch.tensor([0, count], dtype=torch.int32, device=seen.device) for count in (tokens, keys.shape[2])]
-    # causal of unequal lengths: the last query sees all
-    flat = (each[0].transpose(0, 1) for each in (keys, values))
-    gathered = torch.ops.aten._flash_attention_forward(
-        queries, *flat, *ends, tokens, keys.shape[2], 0.0, True, False, scale=width**-0.5
-    )[0]
+    key, value = (each[0].transpose(0, 1) for each in (keys, values))
+    mine, known = (torch.tensor([0, count], dtype=torch.int32, device=seen.device) for count in (tokens, len(key)))
+    gathered = attend_each(queries, key, value, mine, known, tokens, len(key), scaling=width**-0.5)
     return gathered.reshape(tokens, -1)
-
-
-@torch.no_grad()
-def _joined(layer: LlamaDecoderLayer) -> tuple[Float[Tensor, "outs hidden"], Float[Tensor, "wide hidden"]]:
-    """Return the weights of a layer's products that read the same states, end to end; the modules keep views."""
-    attention, mlp = layer.self_attn, layer.mlp
-    return (
-        _end_to_end(attention.q_proj, attention.k_proj, attention.v_proj),
-        _end_to_end(mlp.gate_proj, mlp.up_proj),
-    )
-
-
-def _end_to_end(*parts: nn.Linear) -> Float[Tensor, "outs hidden"]:
-    joined = torch.cat([part.weight for part in parts])
-    for part, own in zip(parts, joined.split([part.out_features for part in parts]), strict=True):
-        part.weight.data = own
-    return joined

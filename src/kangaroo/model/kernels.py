@@ -5,21 +5,24 @@ layers say, rounded once where those round several times. Imports Triton, which 
 Axes: row, head, group (of heads that share keys), position, width (of a head), split (a share of the positions).
 """
 
-from typing import Any
+from typing import Any, no_type_check
 
 import torch
 import triton
 import triton.language as tl
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int8
 from torch import Tensor
 
 _BLOCK = 64  # positions that are read at a time
 _PROGRAMS = 256  # wanted at a time: about two for each of a large GPU's processors
 _MOST_SPLITS = 64
+# a matrix unit takes sixteen rows at a time; few outputs a program, so that there are programs enough
+MOST_ROWS, _OUTPUTS, _INPUTS = 16, 16, 512
 
 
 @triton.jit
-def _add_norm(hidden, delta, weight, normed, width, eps, block: tl.constexpr):  # type: ignore[no-untyped-def]
+@no_type_check
+def _add_norm(hidden, delta, weight, normed, width, eps, block: tl.constexpr):
     row, column = tl.program_id(0), tl.arange(0, block)
     inside = column < width
     place = row * width + column
@@ -45,7 +48,8 @@ def add_norm(
 
 
 @triton.jit
-def _turn_and_write(  # type: ignore[no-untyped-def]
+@no_type_check
+def _turn_and_write(
     states, cosines, sines, places, queries, keys, values, slot_stride, position_stride, group_stride,
     heads: tl.constexpr, groups: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
@@ -100,7 +104,8 @@ def turn_and_write(
 
 
 @triton.jit
-def _attend_split(  # type: ignore[no-untyped-def]
+@no_type_check
+def _attend_split(
     queries, keys, values, seen, gathered, marks, slot_stride, position_stride, group_stride, scale,
     groups: tl.constexpr, shared: tl.constexpr, width: tl.constexpr, splits: tl.constexpr, block: tl.constexpr,
     padded: tl.constexpr,
@@ -136,7 +141,8 @@ def _attend_split(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _join_splits(gathered, marks, joined, splits: tl.constexpr, width: tl.constexpr):  # type: ignore[no-untyped-def]
+@no_type_check
+def _join_splits(gathered, marks, joined, splits: tl.constexpr, width: tl.constexpr):
     head, split, column = tl.program_id(0), tl.arange(0, splits), tl.arange(0, width)
     mine = head * splits + split
     highest, total = tl.load(marks + mine * 2), tl.load(marks + mine * 2 + 1)
@@ -180,7 +186,8 @@ _LOG2_E: Any = 1.4426950408889634  # powers of two are cheaper than of e
 
 
 @triton.jit
-def _gate(states, gated, width, block: tl.constexpr):  # type: ignore[no-untyped-def]
+@no_type_check
+def _gate(states, gated, width, block: tl.constexpr):
     row, column = tl.program_id(0), tl.program_id(1) * block + tl.arange(0, block)
     inside = column < width
     gate = tl.load(states + row * 2 * width + column, mask=inside, other=0.0).to(tl.float32)
@@ -195,3 +202,39 @@ def gate(states: Float[Tensor, "row both"]) -> Float[Tensor, "row inner"]:
     gated = states.new_empty(rows, width)
     _gate[(rows, triton.cdiv(width, 1024))](states, gated, width, block=1024)
     return gated
+
+
+@triton.jit
+@no_type_check
+def _product_int8(
+    values, weight, scale, product, rows, inputs, outputs,
+    padded: tl.constexpr, block_out: tl.constexpr, block_in: tl.constexpr,
+):  # fmt: skip
+    row, out = tl.arange(0, padded), tl.program_id(0) * block_out + tl.arange(0, block_out)
+    known_row, known_out = row[:, None] < rows, out[:, None] < outputs
+    total = tl.zeros([padded, block_out], tl.float32)
+    for at in range(0, inputs, block_in):
+        column = at + tl.arange(0, block_in)
+        inside = column[None, :] < inputs
+        value = tl.load(values + row[:, None] * inputs + column[None, :], mask=known_row & inside, other=0.0)
+        whole = tl.load(weight + out[:, None].to(tl.int64) * inputs + column[None, :], mask=known_out & inside, other=0)
+        total += tl.dot(value, tl.trans(whole.to(value.dtype)))
+    factor = tl.load(scale + out, mask=out < outputs, other=0.0).to(tl.float32)
+    place = product + row[:, None] * outputs + out[None, :]
+    tl.store(place, (total * factor[None, :]).to(scale.dtype.element_ty), mask=known_row & (out[None, :] < outputs))
+
+
+def product_int8(
+    values: Float[Tensor, "row input"], weight: Int8[Tensor, "output input"], scale: Float[Tensor, " output"]
+) -> Float[Tensor, "row output"]:
+    """Return the rows' products with weights in eight bits, each output times its scale; at most `MOST_ROWS` rows.
+
+    The weights are read once, as they are: half the bytes that half precision would take.
+    """
+    assert len(values) <= MOST_ROWS, f"{len(values)} rows at once"
+    (rows, inputs), outputs = values.shape, len(weight)
+    product = values.new_empty(rows, outputs)
+    _product_int8[(triton.cdiv(outputs, _OUTPUTS),)](
+        values, weight, scale, product, rows, inputs, outputs, padded=MOST_ROWS, block_out=_OUTPUTS, block_in=_INPUTS
+    )
+    return product

@@ -54,6 +54,19 @@ class KangarooVisionTower(KangarooPreTrainedModel):
         """Return the features of the configured layer, the class token first.
 
         Raises:
+            PromptError: As `begin`.
+        """
+        hidden, cosine, sine = self.begin(pixel_values)
+        for block in islice(self.blocks, self.config.num_feature_blocks):
+            hidden = block(hidden, cosine, sine)
+        return self.norm(hidden) if self.config.final_norm else hidden
+
+    def begin(
+        self, pixel_values: Float[Tensor, "frame 3 height width"]
+    ) -> tuple[Float[Tensor, "frame token vision"], Float[Tensor, "token pair"], Float[Tensor, "token pair"]]:
+        """Return what the first block reads: features, and cosines and sines of the angles by which tokens turn.
+
+        Raises:
             PromptError: The frames are not square, or their side is no multiple of the patch.
         """
         height, width = pixel_values.shape[-2:]
@@ -72,10 +85,7 @@ class KangarooVisionTower(KangarooPreTrainedModel):
             pretrained_grid=self.config.pretrained_grid,
             device=hidden.device,
         )
-        cosine, sine = angles.cos(), angles.sin()
-        for block in islice(self.blocks, self.config.num_feature_blocks):
-            hidden = block(hidden, cosine, sine)
-        return self.norm(hidden) if self.config.final_norm else hidden
+        return hidden, angles.cos(), angles.sin()
 
     def set_image_size(self, image_size_px: int) -> None:
         """Resize the learned positions for good, as when training moves from 224 to 448 px."""

@@ -1,0 +1,105 @@
+"""What stands between the matrix products of a block of the vision tower, as Triton kernels.
+
+They say what the plain layers say, rounded once where those round several times. Imports Triton, which only GPU builds
+of PyTorch bring. Axes: row (a token of a frame, frames on end), vision (its width), pair (of adjacent entries of a
+head), inner (the MLP's width, with what pads it).
+"""
+
+from typing import no_type_check
+
+import torch
+import triton
+import triton.language as tl
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+@triton.jit
+@no_type_check
+def _normed(exact, inside, width, eps, weight, bias, column):
+    centred = tl.where(inside, exact - tl.sum(exact, axis=0) / width, 0.0)
+    scaled = centred * tl.rsqrt(tl.sum(centred * centred, axis=0) / width + eps)
+    gain = tl.load(weight + column, mask=inside, other=0.0).to(tl.float32)
+    return scaled * gain + tl.load(bias + column, mask=inside, other=0.0).to(tl.float32)
+
+
+@triton.jit
+@no_type_check
+def _add_layer_norm(hidden, delta, weight, bias, normed, width, eps, adds: tl.constexpr, block: tl.constexpr):
+    place, column = tl.program_id(0).to(tl.int64) * width, tl.arange(0, block)
+    inside = column < width
+    total = tl.load(hidden + place + column, mask=inside, other=0.0)
+    if adds:
+        total += tl.load(delta + place + column, mask=inside, other=0.0)
+        tl.store(hidden + place + column, total, mask=inside)
+    result = _normed(total.to(tl.float32), inside, width, eps, weight, bias, column)
+    tl.store(normed + place + column, result.to(total.dtype), mask=inside)
+
+
+def add_layer_norm(
+    hidden: Float[Tensor, "row vision"], delta: Float[Tensor, "row vision"] | None, norm: nn.LayerNorm
+) -> Float[Tensor, "row vision"]:
+    """Add `delta`, where there is one, to `hidden` in place, and return that normed."""
+    rows, width = hidden.shape
+    normed = torch.empty_like(hidden)
+    _add_layer_norm[(rows,)](
+        hidden, hidden if delta is None else delta, norm.weight, norm.bias, normed, width, norm.eps,
+        adds=delta is not None, block=triton.next_power_of_2(width),
+    )  # fmt: skip
+    return normed
+
+
+@triton.jit
+@no_type_check
+def _turn_pairs(states, cosines, sines, tokens, stride, width, pairs: tl.constexpr, block: tl.constexpr):
+    row, column = tl.program_id(0), tl.arange(0, block)
+    inside = column < width
+    # queries, and behind them keys
+    own = states + row.to(tl.int64) * stride + tl.program_id(1) * width + column
+    even, odd = tl.split(tl.reshape(tl.load(own, mask=inside, other=0.0), [block // 2, 2]))
+    angle = (row % tokens) * pairs + tl.arange(0, block // 2) % pairs
+    cosine, sine = tl.load(cosines + angle), tl.load(sines + angle)
+    one, other = even.to(tl.float32), odd.to(tl.float32)
+    turned = tl.join(one * cosine - other * sine, other * cosine + one * sine)
+    tl.store(own, tl.reshape(turned, [block]).to(even.dtype), mask=inside)
+
+
+def turn_pairs(
+    states: Float[Tensor, "row three_visions"],
+    cosines: Float[Tensor, "token pair"],
+    sines: Float[Tensor, "token pair"],
+) -> None:
+    """Turn queries and keys in place by the angles of their tokens.
+
+    Args:
+        states: Queries, keys and values of each row on end.
+        cosines: Of the angles, in float32; frames all have the same.
+        sines: Likewise.
+    """
+    (tokens, pairs), stride = cosines.shape, states.stride(0)
+    width = states.shape[1] // 3
+    _turn_pairs[(len(states), 2)](
+        states, cosines, sines, tokens, stride, width, pairs=pairs, block=triton.next_power_of_2(width)
+    )
+
+
+@triton.jit
+@no_type_check
+def _gate_norm(states, weight, bias, gated, width, padded, eps, block: tl.constexpr):
+    row, column = tl.program_id(0).to(tl.int64), tl.arange(0, block)
+    inside = column < width
+    gate = tl.load(states + row * 2 * padded + column, mask=inside, other=0.0).to(tl.float32)
+    up = tl.load(states + (row * 2 + 1) * padded + column, mask=inside, other=0.0)
+    result = _normed(gate * tl.sigmoid(gate) * up.to(tl.float32), inside, width, eps, weight, bias, column)
+    tl.store(gated + row * padded + column, result.to(up.dtype), mask=column < padded)
+
+
+def gate_norm(states: Float[Tensor, "row two_inners"], norm: nn.LayerNorm) -> Float[Tensor, "row inner"]:
+    """Return the second half of each row, opened by the SiLU of the first and normed; zeros where it was padded."""
+    rows, padded = len(states), states.shape[1] // 2
+    gated = states.new_empty(rows, padded)
+    _gate_norm[(rows,)](
+        states, norm.weight, norm.bias, gated, norm.weight.numel(), padded, norm.eps,
+        block=triton.next_power_of_2(padded),
+    )  # fmt: skip
+    return gated
