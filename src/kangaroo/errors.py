@@ -21,7 +21,7 @@ class PromptError(KangarooError, ValueError):
 
 
 class ContextError(PromptError):
-    """A conversation does not fit the model's context, even with its films at their fewest frames."""
+    """A conversation does not fit the model's context with its films at their fewest frames, or the device's memory."""
 
 
 class ModelError(KangarooError):

@@ -19,7 +19,7 @@ def test_the_published_networks_bytes_are_those_of_its_parts():
     # Llama, the tower without its head, the projector, the fold: the published file is listed as 16.7 GB
     assert need.weights == 2 * (8_030_261_248 + 304_104_384 + 20_979_712 + 9 * 1024)
     # 20,562 tokens of the film and the words beside it, 32 layers of 8 heads of 128, keys and values
-    assert need.cache == 2 * 32 * 8 * 128 * 2 * (20_562 + WORDS)
+    assert need.question.cache == 2 * 32 * 8 * 128 * 2 * (20_562 + WORDS)
     assert Fit(kangaroo_8b(), INT8).need(160).weights == pytest.approx(need.weights - 6.979e9, rel=1e-3)
 
 

@@ -19,11 +19,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kangaroo.chat.kept import KeptFilm, KeptFilms, key_of
+from kangaroo.chat.room import Room
 from kangaroo.chat.store import BoundedStore
 from kangaroo.dialogue.conversation import Conversation, Part, Video
 from kangaroo.dialogue.plan import FilmPlan, Plan
 from kangaroo.dialogue.processor import KangarooProcessor
 from kangaroo.errors import ContextError
+from kangaroo.model.memory import Need
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.model.pretrained import hash_weights
 from kangaroo.video.frames import Frames
@@ -53,9 +55,10 @@ class FilmFeatures:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """A plan, and a key for each of its films. What was fetched for it stays until `lent` is closed."""
+    """A plan, the memory it takes, and a key for each of its films. What was fetched stays until `lent` is closed."""
 
     plan: Plan
+    need: Need
     keys: tuple[Hashable, ...]
     lent: ExitStack
 
@@ -91,6 +94,7 @@ class FilmReader:
         self._model = model
         self._processor = processor
         self._kept = kept
+        self._room = Room(model)
         self._seen: BoundedStore[FilmFeatures] = BoundedStore(max_size=max_bytes)
         self._planned: BoundedStore[FilmPlan] = BoundedStore(max_size=_MAX_PLANNED_TIMES)
         self._decoders = BoundedSemaphore(_MAX_DECODERS)
@@ -105,7 +109,7 @@ class FilmReader:
 
         Raises:
             VideoError: A film cannot be opened.
-            ContextError: The prompt does not fit.
+            ContextError: The prompt does not fit the context, or the device's memory.
         """
         rule = self._processor.video_processor.frame_sampler
         videos = conversation.videos
@@ -127,7 +131,8 @@ class FilmReader:
                     # who asks again brings the film; the source at hand may hold its pixels
                     self._planned.put(wish, replace(film, source=_ANY), size=len(film.times_s))
             keys = [(name, film.sampler) for (name, _), film in zip(wishes, plan.films, strict=True)]
-            return Look(plan=plan, keys=tuple(keys), lent=stack.pop_all())
+            need = self._room.check(plan, reserve_tokens=reserve_tokens)
+            return Look(plan=plan, need=need, keys=tuple(keys), lent=stack.pop_all())
 
     def _known(self, videos: Sequence[Video], wishes: Sequence[tuple[str, FrameSampler]]) -> Iterator[FilmPlan]:
         """Yield what was planned before, up to the first film of which nothing is known."""

@@ -14,6 +14,7 @@ from kangaroo.chat.features import MAX_BYTES, FilmFeatures, FilmReader, Look, St
 from kangaroo.chat.generate import Step, score_continuations
 from kangaroo.chat.kept import KeptFilms
 from kangaroo.chat.memory import Memory, Prompt
+from kangaroo.chat.room import told
 from kangaroo.chat.session import Ask, OpensSessions
 from kangaroo.dialogue.conversation import Conversation
 from kangaroo.dialogue.processor import KangarooProcessor
@@ -90,7 +91,7 @@ class LocalAnswerer(OpensSessions):
 
         Raises:
             VideoError: A film cannot be opened. One that turns out to be broken raises while the answer is read.
-            PromptError: Nothing is asked, or the conversation does not fit the context.
+            PromptError: Nothing is asked, or the conversation does not fit the context or the device's memory.
         """
         answer, look, stopwatch = self._begin(conversation, sampling)
         answer.stream = self._stream(answer, look, stopwatch, sampling, memory)
@@ -141,7 +142,7 @@ class LocalAnswerer(OpensSessions):
         answer = Answer(
             stream=iter(()),
             model=self.name,
-            preflight=str(look.plan),
+            preflight=f"{look.plan}{told(look.need)}",
             visual_tokens=look.plan.visual_tokens,
             prompt_tokens=look.plan.prompt_tokens,
             new_tokens=0,

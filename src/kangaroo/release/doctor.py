@@ -1,6 +1,5 @@
 """Say what this machine can run: its devices, which networks and how many frames fit, and what is not installed."""
 
-import os
 import platform
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +12,7 @@ from kangaroo import __version__
 from kangaroo.model.configuration import KangarooConfig
 from kangaroo.model.presets import joey, kangaroo_8b
 from kangaroo.release.memory import Fit, Precision
+from kangaroo.system import memory_bytes, num_cores
 
 _ON_CPU = (Precision(name="float32", bytes_each=4), Precision(name="float32, --quantize int8", bytes_each=4, int8=True))
 _ON_GPU = (
@@ -114,9 +114,10 @@ def diagnose(models: dict[str, KangarooConfig] | None = None) -> Diagnosis:
 
 def list_devices() -> list[Device]:
     """Return the CPU and each GPU, with their memory."""
-    total, free = _cpu_memory()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    devices = [Device(name="cpu", kind=f"{cores} cores ({platform.machine()})", memory_bytes=total, free_bytes=free)]
+    total, free = memory_bytes()
+    devices = [
+        Device(name="cpu", kind=f"{num_cores()} cores ({platform.machine()})", memory_bytes=total, free_bytes=free)
+    ]
     for number in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(number)
         kind = torch.cuda.get_device_name(number)
@@ -137,20 +138,6 @@ def _row(name: str, config: KangarooConfig, device: Device, precision: Precision
         needs_gb=round(need.total / 1e9, 3),
         most_frames=fit.frames_within(device.free_bytes),
     )
-
-
-def _cpu_memory() -> tuple[int, int]:
-    """Return the memory of this machine, or what its container allows, and what of it is free."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    free = total
-    if (told := Path("/proc/meminfo")).exists():
-        values = dict(line.split(":") for line in told.read_text().splitlines() if ":" in line)
-        free = int(values["MemAvailable"].split()[0]) * 1024
-    limit, used = (Path(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
-    if limit.exists() and limit.read_text().strip().isdecimal():
-        total = min(total, int(limit.read_text()))
-        free = min(free, total - int(used.read_text()))
-    return total, max(0, free)
 
 
 def _has(package: str) -> bool:

@@ -1,13 +1,10 @@
-"""What memory a question about a film takes, by arithmetic: weights, keys and values, and the largest step between.
-
-One conversation at a time, read whole. Its keys and values are kept with a quarter more room and, when the answer
-begins, once more in the running batch; by then the work of reading is over.
-"""
+"""What memory a network and a question about a film take, by arithmetic. One conversation at a time."""
 
 import math
 from dataclasses import dataclass
 
 from kangaroo.model.configuration import KangarooConfig
+from kangaroo.model.memory import Need, needed
 from kangaroo.release.model import expected_shapes
 
 WORDS = 1024
@@ -27,17 +24,16 @@ class Precision:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Need:
-    """Bytes that a question about so many frames takes."""
+class Whole:
+    """Bytes that a network and a question about so many frames take."""
 
     weights: float
-    cache: float
-    work: float
+    question: Need
 
     @property
     def total(self) -> float:
         """What must be free before the weights are loaded."""
-        return self.weights + max(1.25 * self.cache + self.work, 2.25 * self.cache) + _OVERHEAD
+        return self.weights + self.question.total + _OVERHEAD
 
 
 class Fit:
@@ -58,20 +54,16 @@ class Fit:
         """The most frames that the context holds."""
         return self._layout.most_frames(self._config.text_config.max_position_embeddings - WORDS)
 
-    def need(self, num_frames: int) -> Need:
+    def need(self, num_frames: int) -> Whole:
         """Return what a question about a film of so many frames takes."""
-        text, vision, each = self._config.text_config, self._config.vision_config, self._precision.bytes_each
-        tokens = self._layout.num_tokens(num_frames) + WORDS
-        cache = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim * each * tokens
-        patches = min(num_frames, self._config.vision_chunk_frames) * (
-            1 + (vision.image_size // vision.patch_size) ** 2
+        question = needed(
+            self._config,
+            num_frames=num_frames,
+            num_tokens=self._layout.num_tokens(num_frames) + WORDS,
+            bytes_each=self._precision.bytes_each,
+            int8=self._precision.int8,
         )
-        # a block's inner width three times, its own width six times; queries and keys turn in float32
-        seeing = patches * (each * (3 * vision.intermediate_size + 6 * vision.hidden_size) + 8 * vision.hidden_size)
-        reading = tokens * each * (3 * text.intermediate_size + 6 * text.hidden_size)
-        # one matrix of int8 is widened at a time
-        widened = each * text.intermediate_size * text.hidden_size if self._precision.int8 else 0
-        return Need(weights=self._weights, cache=float(cache), work=float(max(seeing, reading + widened)))
+        return Whole(weights=self._weights, question=question)
 
     def frames_within(self, num_bytes: int | float) -> int:
         """Return the most frames of a film that so much memory serves, at most those of the context; 0 for none."""
