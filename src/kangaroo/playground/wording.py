@@ -28,6 +28,9 @@ _EN = {
         Name what {does}.
         What object is seen that {does}?
         Can you see which object {does}?
+        Tell me the object that {does}.
+        Say what {does} in the film.
+        Tell me which thing {does} in the film.
         Which is the object that {does}?
         Tell me what {does} in the film.""",
     "count.all": """
@@ -124,6 +127,9 @@ _EN = {
         To which side does the {thing} move?
         Say where the {thing} moves.
         Can you see which way the {thing} moves?
+        What direction does the {thing} take?
+        Name the direction in which the {thing} moves.
+        What is the way that the {thing} goes?
         Tell me in which direction the {thing} moves.
         What is the direction that the {thing} takes?""",
     "way.enter": """
@@ -184,6 +190,8 @@ _EN = {
         Name the next object after the {thing}.
         Which thing do you see right after the {thing} comes?
         Can you see which object comes after the {thing}?
+        Tell me what comes next after the {thing}.
+        Say which thing comes into view right after the {thing}.
         Which object comes next after the {thing}?
         Tell me what comes into view right after the {thing}.""",
     "order.before": """
@@ -196,6 +204,8 @@ _EN = {
         Name the object that comes before the {thing}.
         Which thing do you see right before the {thing} comes?
         Can you see which object comes before the {thing}?
+        Tell me what comes just before the {thing}.
+        Say which thing comes into view right before the {thing}.
         Which object comes just before the {thing}?
         Tell me what comes into view right before the {thing}.""",
     "order.next": """
@@ -220,6 +230,9 @@ _EN = {
         At what second does the {thing} come into view?
         Say when the {thing} comes.
         Can you see when the {thing} comes into view?
+        Tell me at which second the {thing} comes.
+        Say at what second the {thing} comes into view.
+        What is the second at which the {thing} comes?
         At which second does the {thing} come into view?
         Tell me when the {thing} comes.""",
     "when.act": """
@@ -232,6 +245,10 @@ _EN = {
         At what second does the {thing} {do}?
         Say when the {thing} starts to {do}.
         Can you see when the {thing} starts to {do}?
+        Tell me at which second the {thing} starts to {do}.
+        Say at what second the {thing} starts to {do}.
+        What is the second at which the {thing} starts to {do}?
+        In which second does the {thing} {do}?
         At which second does the {thing} {do}?
         Tell me at what time the {thing} starts to {do}.""",
     "often": """
@@ -256,6 +273,8 @@ _EN = {
         Say what the {thing} does.
         What do you see the {thing} do in the film?
         Can you tell what happens to the {thing}?
+        Tell me what you see the {thing} do.
+        What can be seen to happen to the {thing}?
         Tell me what happens to the {thing}.
         What can you see the {thing} do?""",
     "change": """
