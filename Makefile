@@ -13,7 +13,7 @@ SECOND ?= 红色六边形变成了什么颜色？
 VLLM := .venv-vllm/bin
 HARNESS := .venv-harness/bin
 
-.PHONY: help install check format test test-gpu test-harness test-kernels test-long test-ray test-vllm coverage demo bench bench-curation gallery results surface clean
+.PHONY: help install check format test test-gpu test-harness test-kernels test-long test-ray test-vllm coverage demo bench bench-gpu bench-curation gallery results surface clean
 
 help:
 	@echo "make install    make .venv with the package and pinned versions; the other targets do it when needed"
@@ -29,6 +29,7 @@ help:
 	@echo "make test-harness  lmms-eval's rules and our plug-in for it, in an environment of its own: gigabytes, minutes"
 	@echo "make coverage   the tests again, with a report in htmlcov/"
 	@echo "make bench      how fast joey answers on this machine"
+	@echo "make bench-gpu  the published size on a GPU, random weights: seeing, reading, answering, training, beside peers"
 	@echo "make bench-curation  what measuring clips costs beside decoding them"
 	@echo "make gallery    talk to joey about a dozen films and write docs/gallery.md: minutes"
 	@echo "make results    joey's table on the playground and its needle map, docs/results.md: half an hour on two cores"
@@ -114,6 +115,12 @@ demo: install
 
 bench: install
 	$(BIN)/python benchmarks/chat_speed.py $(ARGS)
+
+bench-gpu: install
+	$(BIN)/python benchmarks/vision_speed.py
+	$(BIN)/python benchmarks/language_speed.py --peers
+	$(BIN)/python benchmarks/cost_of_frames.py --plot docs/pictures/cost.png
+	$(BIN)/python benchmarks/train_speed.py slice
 
 bench-curation: install
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/curation_speed.py $(ARGS)

@@ -48,6 +48,8 @@ def told(response):
     ("body", "status", "param"),
     [
         ({"n": 2}, 400, "n"),
+        ({"n": True}, 400, "n"),
+        ({"logprobs": 0}, 400, "logprobs"),
         ({"tools": [{"type": "function"}]}, 400, "tools"),
         ({"tool_choice": "auto"}, 400, "tool_choice"),
         ({"logprobs": True}, 400, "logprobs"),

@@ -1,4 +1,4 @@
-"""Two processes that share the language model say what one says."""
+"""Two processes that share the language model say what one says; the folder is saved by the class with `chat`."""
 
 import os
 
@@ -9,8 +9,8 @@ from transformers import LlamaConfig
 
 import kangaroo
 from kangaroo.chat.answerer import Sampling
+from kangaroo.chat.original import KangarooForCausalLM
 from kangaroo.dialogue.processor import KangarooProcessor
-from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.model.presets import joey
 
 CORES = sorted(os.sched_getaffinity(0))
@@ -25,7 +25,7 @@ def folder(tmp_path_factory, tiny_tokenizer):
     config = joey(vocab_size=len(tiny_tokenizer))
     config.text_config = LlamaConfig(**{**config.text_config.to_dict(), **HEADS, **SIZES})
     torch.manual_seed(0)
-    KangarooForConditionalGeneration(config).save_pretrained(folder)
+    KangarooForCausalLM(config).save_pretrained(folder)
     KangarooProcessor.for_model(config, tiny_tokenizer).save_pretrained(folder)
     return folder
 

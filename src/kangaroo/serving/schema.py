@@ -21,6 +21,11 @@ _NEUTRAL: dict[str, Any] = {
 }
 
 
+def _like(value: object, neutral: object) -> bool:
+    """Say whether a value is of the neutral one's kind: to Python true is 1, and 1.0 is."""
+    return isinstance(value, type(neutral) | float) and isinstance(value, bool) == isinstance(neutral, bool)
+
+
 # of each wrong item pydantic makes an error of its own, so no list may be endless
 _MOST_ITEMS = 4096
 _MOST_NAMES = 64
@@ -152,7 +157,7 @@ class CompletionRequest(_Strict):
         return {
             name: value
             for name, value in given.items()
-            if not (name in _NEUTRAL and value == _NEUTRAL[name] and isinstance(value, type(_NEUTRAL[name]) | float))
+            if not (name in _NEUTRAL and value == _NEUTRAL[name] and _like(value, _NEUTRAL[name]))
         }
 
     @model_validator(mode="after")

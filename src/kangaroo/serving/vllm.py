@@ -5,7 +5,9 @@
 The network runs on vLLM's Transformers backend; `vllm_model` holds what vLLM must be told of films.
 """
 
-ARCHITECTURE = "KangarooForConditionalGeneration"
+_SERVED = "KangarooForConditionalGeneration"
+# as a folder's config names it: the second where a model was saved that came by the authors' own way
+_ARCHITECTURES = (_SERVED, "KangarooForCausalLM")
 
 
 def register() -> None:
@@ -14,6 +16,6 @@ def register() -> None:
 
     import kangaroo.hf  # noqa: F401, transformers knows its classes from here on
 
-    if ARCHITECTURE not in ModelRegistry.get_supported_archs():
+    for name in set(_ARCHITECTURES) - set(ModelRegistry.get_supported_archs()):
         # by name, so that nothing touches a GPU before vLLM has chosen one
-        ModelRegistry.register_model(ARCHITECTURE, f"kangaroo.serving.vllm_model:{ARCHITECTURE}")
+        ModelRegistry.register_model(name, f"kangaroo.serving.vllm_model:{_SERVED}")

@@ -133,8 +133,6 @@ class Objective(nn.Module):
         model: The network; `allow_packed_rows` has seen it.
         chunk_tokens: Logits of how many tokens exist at a time.
         z_loss: See `chunked_cross_entropy`.
-        chunk_frames: Frames given to the vision tower at a time; None for all at once, as ranks that share
-            parameters must: they call its blocks equally often.
         context: The ranks that share rows.
     """
 
@@ -144,14 +142,12 @@ class Objective(nn.Module):
         *,
         chunk_tokens: int = CHUNK_TOKENS,
         z_loss: float = 0.0,
-        chunk_frames: int | None = None,
         context: ContextGroup | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.chunk_tokens = chunk_tokens
         self.z_loss = z_loss
-        self.chunk_frames = chunk_frames
         self.context = context
 
     def forward(self, pixels: Float[Tensor, "frame 3 height width"], packed: Packed) -> Float[Tensor, ""]:
@@ -248,7 +244,8 @@ class Objective(nn.Module):
         return gather(F.pad(features, (0, 0, 0, room)), context)[: num_groups * layout.tokens_per_group]
 
     def _encode(self, pixels: Tensor, times_s: Tensor, num_frames: Sequence[int]) -> Tensor:
-        at_once = self.chunk_frames or len(pixels) + len(num_frames) * self.model.config.layout().kernel[0]
+        # all at once: ranks that share parameters call the tower's blocks equally often
+        at_once = len(pixels) + len(num_frames) * self.model.config.layout().kernel[0]
         return self.model.model.encode_films(pixels, times_s, num_frames, chunk_frames=at_once)
 
     def _encode_blank(self, pixels: Tensor) -> Tensor:

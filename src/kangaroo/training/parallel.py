@@ -186,7 +186,6 @@ def shard(objective: Objective, world: World, *, compute_dtype: torch.dtype) -> 
         world: Who shares.
         compute_dtype: What blocks gather weights in and compute in. Gradients are summed in float32.
     """
-    assert world.size == 1 or objective.chunk_frames is None, "ranks would call the vision tower's blocks unequally"
     # the network casts what it needs to; times and angles stay in float32
     policy = MixedPrecisionPolicy(param_dtype=compute_dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
     for unit in (*blocks(objective.model), objective):

@@ -4,7 +4,7 @@ Times are those of `read_timeline`, so they agree with every other road to a fil
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import av
 from av.container import InputContainer
@@ -37,16 +37,14 @@ class Streamed:
     color_trc: int
     num_errors: int = 0
     num_frames: int = 0
-    threads: int = field(default=1)
     is_rough: bool = False
 
     @classmethod
-    def open(cls, source: VideoSource, *, threads: int = 1, is_rough: bool = False) -> "Streamed":
+    def open(cls, source: VideoSource, *, is_rough: bool = False) -> "Streamed":
         """Read the times of a file's frames.
 
         Args:
             source: A file or bytes.
-            threads: Of the decoder.
             is_rough: See `Streamed`.
 
         Raises:
@@ -60,7 +58,6 @@ class Streamed:
             timeline=timeline,
             pixel_aspect=aspect,
             color_trc=transfer,
-            threads=threads,
             is_rough=is_rough,
         )
 
@@ -94,7 +91,7 @@ class Streamed:
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
         context = decoder_of(stream)
-        context.thread_count = self.threads
+        context.thread_count = 1  # films are read side by side
         if self.is_rough:
             context.options = {"skip_loop_filter": "bidir"}
         try:
