@@ -181,3 +181,29 @@ def test_the_share_of_sprites_is_kept(share):
 
 def _moves(scene, index):
     return any(event.verb is Verb.MOVE for event in scene.events_of(index))
+
+
+def test_a_brief_scene_is_seen_in_a_frame_or_more_and_is_still():
+    brief = FilmSettings(brief_share=1.0)
+    places = set()
+    for seed in range(100):
+        shown = make_film(seed, settings=brief, duration_s=24.0 + seed)
+        assert make_film(seed, duration_s=24.0 + seed) != shown
+        assert shown.scenes[-1].end_s == pytest.approx(shown.duration_s)
+        (own,) = [one for one in shown.scenes if one.end_s - one.start_s <= 5 * shown.unit_s]
+        times_s = FrameSampler().wanted_times(shown.duration_s)
+        assert 1 <= sum(own.start_s <= time_s < own.end_s for time_s in times_s) <= 6
+        assert own.things
+        assert not own.events
+        places.add("first" if own is shown.scenes[0] else "last" if own is shown.scenes[-1] else "between")
+    assert places == {"first", "last", "between"}
+    assert make_film(1, settings=brief, duration_s=20.0) == make_film(1, duration_s=20.0)
+
+
+def test_a_share_of_the_films_holds_a_brief_scene():
+    half = FilmSettings(brief_share=0.5)
+    shortest = [
+        min(one.end_s - one.start_s for one in make_film(seed, settings=half, duration_s=60.0).scenes)
+        for seed in range(200)
+    ]
+    assert 70 <= sum(length <= 5.0 for length in shortest) <= 130

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import accumulate
 
 from kangaroo.errors import OptionError
 from kangaroo.playground.film import ACTIONS, ARRIVALS, MAX_TIMES, PATTERNS, Background, Event, Film, Scene, Thing, Verb
@@ -34,17 +35,29 @@ class FilmKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class FilmSettings:
-    """What films are drawn: seconds, share of things that are sprites, most things in a scene."""
+    """What films are drawn.
+
+    Attributes:
+        kind: Whether anything happens.
+        min_duration_s: Of those that are not asked for in a length.
+        max_duration_s: Likewise.
+        sprite_share: Of the things.
+        max_things: In a scene.
+        brief_share: Share of the films of 24 sampling intervals and more that hold a scene of 2 to 5 of them, in which
+            nothing happens.
+    """
 
     kind: FilmKind = FilmKind.MOVING
     min_duration_s: float = 2.5
     max_duration_s: float = 64.0
     sprite_share: float = 0.4
     max_things: int = 4
+    brief_share: float = 0.0
 
     def __post_init__(self) -> None:
         assert 1 <= self.max_things <= 6, "a scene holds one to six things"
         assert 0 < self.min_duration_s <= self.max_duration_s
+        assert 0 <= self.brief_share <= 1
 
 
 MAX_THINGS = 6
@@ -66,6 +79,8 @@ _UNITS = {
     Verb.BUMP: (4.0, 5.5),
 }
 _LEAST_GAP = 0.8
+# sampling intervals: of a brief scene, and of a film that has one
+_MOST_BRIEF, _LEAST_AROUND_BRIEF = 5.0, 24
 # some questions need one of these, so that they are not rarer than others
 _ACTION_WEIGHTS = [2 if verb in (Verb.BLINK, Verb.JUMP, Verb.MOVE, Verb.RECOLOUR) else 1 for verb in ACTIONS]
 
@@ -105,8 +120,13 @@ def make_film(
     unit_s = duration_s / num_units
     scenes: list[Scene] = []
     taken: set[Look] = set()
-    for start, length in _scene_spans(rng, num_units):
-        writer = _SceneWriter(rng, split, settings, taken, start, length)
+    spans = _scene_spans(rng, num_units)
+    # tested first: a film without draws the same numbers as ever
+    if settings.brief_share and num_units >= _LEAST_AROUND_BRIEF and rng.random() < settings.brief_share:
+        spans = _with_a_brief_one(rng, spans)
+    for start, length in spans:
+        own = replace(settings, kind=FilmKind.STILL) if length <= _MOST_BRIEF else settings
+        writer = _SceneWriter(rng, split, own, taken, start, length)
         scenes.append(writer.write(unit_s))
         taken |= {thing.look for thing in scenes[-1].things}
     return Film(
@@ -132,6 +152,15 @@ def _scene_spans(rng: random.Random, num_units: int) -> list[tuple[float, float]
         spans.append((start, length))
         start += length
     return spans
+
+
+def _with_a_brief_one(rng: random.Random, spans: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Make room between two scenes, before the first or after the last, for one of 2 to 5 sampling intervals."""
+    brief, place = rng.uniform(2.0, _MOST_BRIEF), rng.randint(0, len(spans))
+    whole = sum(length for _, length in spans)
+    lengths = [length * (whole - brief) / whole for _, length in spans]
+    lengths.insert(place, brief)
+    return list(zip(accumulate(lengths, initial=0.0), lengths, strict=False))
 
 
 @dataclass

@@ -207,6 +207,9 @@ _STILLS = Drawn(
     least_s=1.0, most_s=1.0, conversations=2, rounds=_TELL, films=FilmSettings(kind=FilmKind.STILL), weight=0.1
 )
 
+# of a long film what was to be seen for a moment counts too
+_BRIEF = FilmSettings(brief_share=0.5)
+
 # 262,144 tokens a step
 JOEY = (
     _joey(KANGAROO[0], rows=16, samples=80_000, rate=2e-3, data=(replace(_STILLS, weight=1.0, conversations=3),)),
@@ -241,8 +244,8 @@ JOEY = (
         samples=80_000,
         rate=7e-4,
         data=(
-            Drawn(least_s=2.5, most_s=64.0, conversations=3, rounds=_ASK_MORE, weight=0.5),
-            Drawn(least_s=64.0, most_s=180.0, conversations=2, rounds=_ASK_MORE, weight=0.5),
+            Drawn(least_s=2.5, most_s=64.0, conversations=3, rounds=_ASK_MORE, films=_BRIEF, weight=0.5),
+            Drawn(least_s=64.0, most_s=180.0, conversations=2, rounds=_ASK_MORE, films=_BRIEF, weight=0.5),
         ),
     ),
 )
