@@ -4,8 +4,8 @@
 
 Each question goes the whole way, from a file on: decoded, seen, read and answered, by a model that is loaded and has
 answered once. `8b` is the published size with random weights in bfloat16, its context longer than the published one, so
-that 640 frames fit; `joey` is the one that ships. On a GPU `memory` is the most that was allocated at a time, on a CPU
-the most that this process ever held.
+that 640 frames fit; `joey` is the one that ships, `tiny` shows that this runs. On a GPU `memory` is the most that was
+allocated at a time, on a CPU the most that this process ever held.
 """
 
 import argparse

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from taught import ANSWERS, FIRST, RED, film
+from taught import ANSWERS, FIRST, RED, SECOND, film
 
 from kangaroo.chat import room
 from kangaroo.chat.answerer import Sampling
@@ -19,14 +19,14 @@ def asked(answerer, num_frames):
 
 @pytest.fixture
 def free(monkeypatch):
-    """Set how many bytes the machine has free."""
+    """Set how many bytes the machine has free when a model comes."""
     return lambda num_bytes: monkeypatch.setattr(room, "memory_bytes", lambda: (num_bytes, num_bytes))
 
 
 def test_too_many_frames_are_refused_and_those_it_names_are_answered(cold, free, work):
-    answerer = cold()
     free(200_000)
-    with pytest.raises(ContextError, match=r"30 frames over 30.0 s -> .* GiB beside the weights") as refused:
+    answerer = cold()
+    with pytest.raises(ContextError, match=r"30 frames over 30.0 s -> 77 tokens, 0.0 GiB: more than") as refused:
         asked(answerer, 30)
     most = int(re.search(r"at most (\d+) frames", str(refused.value))[1])
     assert 2 <= most < 30
@@ -38,8 +38,20 @@ def test_too_many_frames_are_refused_and_those_it_names_are_answered(cold, free,
 
 def test_where_nothing_fits_other_ways_are_named(cold, free):
     free(1000)
-    with pytest.raises(ContextError, match="--quantize int8, or another device"):
+    with pytest.raises(ContextError, match="take a smaller model, or another device"):
         asked(cold(), 2)
+
+
+def test_a_machine_that_does_not_say_refuses_nothing(cold, monkeypatch):
+    monkeypatch.setattr(room, "memory_bytes", lambda: None)
+    asked(cold(), 8).read()
+
+
+def test_a_conversation_that_goes_on_is_told_alike(cold, monkeypatch):
+    monkeypatch.setattr(room, "GIB", 100)
+    session = cold().chat(film(RED, 12).source, sampling=BRIEF)
+    lines = [session.ask(question).read().preflight for question in (FIRST, SECOND, FIRST)]
+    assert len(set(lines)) == 1
 
 
 def test_what_a_question_takes_is_told_where_it_is_much(cold, free, monkeypatch):

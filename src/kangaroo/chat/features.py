@@ -25,7 +25,6 @@ from kangaroo.dialogue.conversation import Conversation, Part, Video
 from kangaroo.dialogue.plan import FilmPlan, Plan
 from kangaroo.dialogue.processor import KangarooProcessor
 from kangaroo.errors import ContextError
-from kangaroo.model.memory import Need
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.model.pretrained import hash_weights
 from kangaroo.video.frames import Frames
@@ -55,10 +54,10 @@ class FilmFeatures:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """A plan, the memory it takes, and a key for each of its films. What was fetched stays until `lent` is closed."""
+    """A plan, in words too, and a key for each of its films. What was fetched stays until `lent` is closed."""
 
     plan: Plan
-    need: Need
+    told: str
     keys: tuple[Hashable, ...]
     lent: ExitStack
 
@@ -131,8 +130,8 @@ class FilmReader:
                     # who asks again brings the film; the source at hand may hold its pixels
                     self._planned.put(wish, replace(film, source=_ANY), size=len(film.times_s))
             keys = [(name, film.sampler) for (name, _), film in zip(wishes, plan.films, strict=True)]
-            need = self._room.check(plan, reserve_tokens=reserve_tokens)
-            return Look(plan=plan, need=need, keys=tuple(keys), lent=stack.pop_all())
+            self._room.check(plan, reserve_tokens=reserve_tokens)
+            return Look(plan=plan, told=self._room.told(plan), keys=tuple(keys), lent=stack.pop_all())
 
     def _known(self, videos: Sequence[Video], wishes: Sequence[tuple[str, FrameSampler]]) -> Iterator[FilmPlan]:
         """Yield what was planned before, up to the first film of which nothing is known."""

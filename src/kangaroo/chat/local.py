@@ -14,7 +14,6 @@ from kangaroo.chat.features import MAX_BYTES, FilmFeatures, FilmReader, Look, St
 from kangaroo.chat.generate import Step, score_continuations
 from kangaroo.chat.kept import KeptFilms
 from kangaroo.chat.memory import Memory, Prompt
-from kangaroo.chat.room import told
 from kangaroo.chat.session import Ask, OpensSessions
 from kangaroo.dialogue.conversation import Conversation
 from kangaroo.dialogue.processor import KangarooProcessor
@@ -142,7 +141,7 @@ class LocalAnswerer(OpensSessions):
         answer = Answer(
             stream=iter(()),
             model=self.name,
-            preflight=f"{look.plan}{told(look.need)}",
+            preflight=look.told,
             visual_tokens=look.plan.visual_tokens,
             prompt_tokens=look.plan.prompt_tokens,
             new_tokens=0,

@@ -1,11 +1,11 @@
-"""Refuse before anything is decoded what the device has no memory for, and say what it would have."""
+"""Refuse before anything is decoded what the device has no memory for, and say how many frames it has memory for."""
 
 import torch
 
 from kangaroo.dialogue.plan import Plan
 from kangaroo.errors import ContextError
 from kangaroo.model.int8 import Int8Linear
-from kangaroo.model.memory import Need, needed
+from kangaroo.model.memory import needed
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.system import memory_bytes
 
@@ -13,54 +13,61 @@ GIB = 2**30
 
 
 class Room:
-    """The memory that a model's device has for questions, beside the weights and other programs.
+    """The memory that a model's device has for a question: what is free when this is made, before any was asked.
 
     Args:
         model: On its device.
     """
 
     def __init__(self, model: KangarooForConditionalGeneration) -> None:
-        self._config, self._device = model.config, model.device
+        self._config = model.config
         self._bytes_each = model.lm_head.weight.itemsize
         self._int8 = any(isinstance(part, Int8Linear) for part in model.modules())
-        self._weights = sum(one.nbytes for one in (*model.parameters(), *model.buffers()))
+        self._free = _free_bytes(model.device)
 
-    def check(self, plan: Plan, *, reserve_tokens: int) -> Need:
-        """Return what a question takes, answers' tokens included.
+    def check(self, plan: Plan, *, reserve_tokens: int) -> None:
+        """Refuse a question that could not even be asked alone.
 
         Raises:
-            ContextError: The device has less, with nothing else asked. It says how many frames would fit.
+            ContextError: It says how many frames could.
         """
-        need, free = self._need(plan, reserve_tokens), self._free_bytes()
-        if need.total <= free:
-            return need
-        most = max((film.num_frames for film in plan.films), default=0)
+        words = plan.prompt_tokens - plan.visual_tokens + reserve_tokens
+        counts = [film.num_frames for film in plan.films]
+
+        def fits(cap: int) -> bool:
+            return self._free is None or self._bytes([min(count, cap) for count in counts], words) <= self._free
+
+        most = max(counts, default=0)
+        if fits(most):
+            return
         fold = self._config.layout().kernel[0]
-        fits = [cap for cap in range(fold, most, fold) if self._need(plan, reserve_tokens, cap=cap).total <= free]
-        advice = f"ask for at most {fits[-1]} frames a film" if fits else "use --quantize int8, or another device"
+        caps = [cap for cap in range(fold, most, fold) if fits(cap)]
+        advice = f"ask for at most {caps[-1]} frames a film" if caps else "take a smaller model, or another device"
         raise ContextError(
-            f"{plan}: this takes {need.total / GIB:.1f} GiB beside the weights, and {self._device} has "
-            f"{free / GIB:.1f} GiB for it; {advice}"
+            f"{plan}, {self._bytes(counts, words) / GIB:.1f} GiB: more than the model's device has beside the weights; "
+            f"{advice}"
         )
 
-    def _need(self, plan: Plan, reserve_tokens: int, *, cap: int | None = None) -> Need:
-        counts = [film.num_frames if cap is None else min(film.num_frames, cap) for film in plan.films]
+    def told(self, plan: Plan) -> str:
+        """Return what a plan's films are in one line, with the memory that they take where it is worth a word."""
+        num_bytes = self._bytes([film.num_frames for film in plan.films], 0)
+        return f"{plan}, {num_bytes / GIB:.1f} GiB" if plan.films and num_bytes >= GIB / 4 else str(plan)
+
+    def _bytes(self, counts: list[int], words: int) -> float:
         visual_tokens = sum(map(self._config.layout().num_tokens, counts))
         return needed(
             self._config,
             num_frames=sum(counts),
-            num_tokens=plan.prompt_tokens - plan.visual_tokens + visual_tokens + reserve_tokens,
+            num_tokens=visual_tokens + words,
             bytes_each=self._bytes_each,
             int8=self._int8,
-        )
-
-    def _free_bytes(self) -> int:
-        if self._device.type != "cuda":
-            return memory_bytes()[1]
-        # other conversations' are counted as free: they end
-        return torch.cuda.mem_get_info(self._device)[0] + torch.cuda.memory_reserved(self._device) - self._weights
+        ).total
 
 
-def told(need: Need) -> str:
-    """Return what a question takes as the end of a sentence, where it is worth a word."""
-    return f", {need.total / GIB:.1f} GiB" if need.total >= GIB / 4 else ""
+def _free_bytes(device: torch.device) -> int | None:
+    """Return what is free, what torch keeps for itself included; None where the system does not say."""
+    if device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept
+    known = memory_bytes()
+    return None if known is None else known[1]

@@ -15,18 +15,15 @@ import torch
 from jaxtyping import Float, Int, Int8
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention import sdpa_kernel
 from transformers.cache_utils import Cache
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaModel
 
-from kangaroo.model.int8 import Int8Linear
-from kangaroo.model.packed import attend_each
+from kangaroo.model.int8 import Int8Linear, product_of
+from kangaroo.model.packed import FASTEST_FIRST, HALVES, attend_each
 
-_DTYPES = (torch.float16, torch.bfloat16)
 _FEW_TOKENS = 64  # each of so few reads the keys by itself, as rows do
 _TOKENS_AT_ONCE = 8192  # are widened, for memory's sake
-# for long prompts the fastest first
-_BACKENDS = [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 _log = logging.getLogger(__name__)
 Attend = Callable[[int, Tensor], Tensor]
@@ -52,7 +49,7 @@ def suits(llama: LlamaModel) -> bool:
     width = config.head_dim
     return (
         weight.is_cuda
-        and weight.dtype in _DTYPES
+        and weight.dtype in HALVES
         and find_spec("triton") is not None
         and width & (width - 1) == 0
         and config.hidden_act == "silu"
@@ -88,7 +85,7 @@ class _Matrix(NamedTuple):
             return F.linear(values, self.weight)
         if len(values) <= MOST_ROWS:
             return product_int8(values, self.weight, self.scale)
-        return F.linear(values, self.weight.to(values.dtype)).mul_(self.scale)
+        return product_of(values, self.weight, self.scale)
 
 
 @torch.no_grad()
@@ -132,6 +129,10 @@ class FastLlama:
         seen = torch.arange(before + 1, before + tokens + 1, dtype=torch.int32, device=embeds.device)
         places, turns = torch.arange(tokens, device=embeds.device), self._turns(seen - 1)
         last = len(self._layers) - 1
+        # made once, as each waits for the device
+        ends = [
+            torch.tensor([0, count], dtype=torch.int32, device=embeds.device) for count in (tokens, before + tokens)
+        ]
 
         def attend(number: int, states: Tensor) -> Tensor:
             shape = 1, config.num_key_value_heads, tokens, config.head_dim
@@ -147,7 +148,7 @@ class FastLlama:
             keys, values = cache.update(keys, values, number)
             # of the last layer nobody wants but the last state
             own = slice(-1 if number == last else 0, None)
-            return _gathered(queries[own], keys, values, seen[own])
+            return _gathered(queries[own], keys, values, seen[own], *ends)
 
         return self._normed(*self._through_layers(embeds, attend))
 
@@ -211,13 +212,15 @@ def _gathered(
     keys: Float[Tensor, "1 group position width"],
     values: Float[Tensor, "1 group position width"],
     seen: Int[Tensor, " token"],
+    own_ends: Int[Tensor, " boundary"],
+    ends: Int[Tensor, " boundary"],
 ) -> Float[Tensor, "token states"]:
     """Return what the tokens gather, each from the positions up to its own; they are the last of these."""
     from kangaroo.model.kernels import attend
 
     tokens, _, width = queries.shape
     if tokens == keys.shape[2]:
-        with sdpa_kernel(_BACKENDS, set_priority=True):
+        with sdpa_kernel(FASTEST_FIRST, set_priority=True):
             gathered = F.scaled_dot_product_attention(
                 queries.transpose(0, 1)[None], keys, values, is_causal=True, enable_gqa=True
             )
@@ -226,6 +229,5 @@ def _gathered(
         shape = tokens, -1, -1, -1
         return attend(queries, keys.expand(shape), values.expand(shape), seen, scale=width**-0.5)
     key, value = (each[0].transpose(0, 1) for each in (keys, values))
-    mine, known = (torch.tensor([0, count], dtype=torch.int32, device=seen.device) for count in (tokens, len(key)))
-    gathered = attend_each(queries, key, value, mine, known, tokens, len(key), scaling=width**-0.5)
+    gathered = attend_each(queries, key, value, own_ends, ends, tokens, len(key), scaling=width**-0.5)
     return gathered.reshape(tokens, -1)

@@ -11,20 +11,25 @@ from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention import sdpa_kernel
 
+from kangaroo.model.packed import FASTEST_FIRST, HALVES
 from kangaroo.model.vision import KangarooVisionTower, VisionBlock
 
 _MULTIPLE = 16  # of the MLP's width
-_BACKENDS = [SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 def suits(tower: KangarooVisionTower) -> bool:
     """Whether a tower, where it is, can be read so."""
     weight = tower.cls_token
-    return weight.is_cuda and weight.dtype in (torch.float16, torch.bfloat16) and find_spec("triton") is not None
+    return (
+        weight.is_cuda
+        and weight.dtype in HALVES
+        and find_spec("triton") is not None
+        and all(type(one) is nn.Linear for one in tower.blocks.modules() if hasattr(one, "in_features"))
+    )
 
 
 class _Joined(NamedTuple):
@@ -87,7 +92,7 @@ def _gathered(
     """Return what each token gathers from the others of its frame."""
     rows = len(states)
     split = states.view(num_frames, rows // num_frames, 3, num_heads, -1)
-    with sdpa_kernel(_BACKENDS, set_priority=True):
+    with sdpa_kernel(FASTEST_FIRST, set_priority=True):
         gathered = F.scaled_dot_product_attention(*split.permute(2, 0, 3, 1, 4))
     return gathered.transpose(1, 2).reshape(rows, -1)
 

@@ -8,7 +8,7 @@ Axes: output, input (of one matrix).
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int8
 from torch import Tensor, nn
 
 from kangaroo.model.modeling import KangarooForConditionalGeneration
@@ -38,8 +38,18 @@ class Int8Linear(nn.Module):
 
     def forward(self, values: Float[Tensor, "... input"]) -> Float[Tensor, "... output"]:
         """Return the layer's output, in the precision of its input."""
-        product = F.linear(values, self.weight.to(values.dtype)).mul_(self.scale.to(values.dtype))
+        product = product_of(values, self.weight, self.scale)
         return product if self.bias is None else product + self.bias
+
+
+def product_of(
+    values: Float[Tensor, "... input"], weight: Int8[Tensor, "output input"], scale: Float[Tensor, " output"]
+) -> Float[Tensor, "... output"]:
+    """Return the product with a matrix of whole numbers, each output times its scale, in the values' precision."""
+    whole, scale = weight.to(values.dtype), scale.to(values.dtype)
+    if values.dtype == torch.float16:  # whose largest number a sum of whole numbers' products may pass
+        return F.linear(values, whole * scale[:, None])
+    return F.linear(values, whole).mul_(scale)
 
 
 @torch.no_grad()

@@ -23,7 +23,7 @@ MOST_ROWS, _OUTPUTS, _INPUTS = 16, 16, 512
 @triton.jit
 @no_type_check
 def _add_norm(hidden, delta, weight, normed, width, eps, block: tl.constexpr):
-    row, column = tl.program_id(0), tl.arange(0, block)
+    row, column = tl.program_id(0).to(tl.int64), tl.arange(0, block)
     inside = column < width
     place = row * width + column
     total = tl.load(hidden + place, mask=inside, other=0.0) + tl.load(delta + place, mask=inside, other=0.0)
@@ -53,7 +53,7 @@ def _turn_and_write(
     states, cosines, sines, places, queries, keys, values, slot_stride, position_stride, group_stride,
     heads: tl.constexpr, groups: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
-    row, head = tl.program_id(0), tl.program_id(1)
+    row, head = tl.program_id(0).to(tl.int64), tl.program_id(1)
     half = tl.arange(0, width // 2)
     own = states + (row * (heads + 2 * groups) + head) * width
     first, second = tl.load(own + half), tl.load(own + width // 2 + half)

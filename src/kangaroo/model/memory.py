@@ -30,7 +30,7 @@ def needed(config: KangarooConfig, *, num_frames: int, num_tokens: int, bytes_ea
         num_frames: Of its films together.
         num_tokens: Films, words and the longest answer.
         bytes_each: Of one number, as the network computes.
-        int8: Whether the language model's matrices are held in eight bits: one is widened at a time.
+        int8: Whether the language model's matrices are held in eight bits: two are widened at a time.
     """
     text, vision = config.text_config, config.vision_config
     cache = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim * bytes_each * num_tokens
@@ -38,5 +38,5 @@ def needed(config: KangarooConfig, *, num_frames: int, num_tokens: int, bytes_ea
     # a block's inner width three times, its own width six times; queries and keys turn in float32
     seeing = patches * (bytes_each * (3 * vision.intermediate_size + 6 * vision.hidden_size) + 8 * vision.hidden_size)
     reading = num_tokens * bytes_each * (3 * text.intermediate_size + 6 * text.hidden_size)
-    widened = bytes_each * text.intermediate_size * text.hidden_size if int8 else 0
+    widened = 2 * bytes_each * text.intermediate_size * text.hidden_size if int8 else 0
     return Need(cache=float(cache), work=float(max(seeing, reading + widened)))

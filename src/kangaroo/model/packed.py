@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend
 from torch.nn.attention.varlen import varlen_attn
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
@@ -30,7 +31,14 @@ from kangaroo.model.modeling import KangarooForConditionalGeneration
 PACKED = "kangaroo_packed"
 # torch 2.11 takes fewer heads for keys than for queries unasked; later ones want to be told
 _GROUPED: dict[str, Any] = {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
-_KERNEL_DTYPES = (torch.float16, torch.bfloat16)
+HALVES = (torch.float16, torch.bfloat16)
+# kinds of attention on a GPU, for long prompts and for frames
+FASTEST_FIRST = [
+    SDPBackend.CUDNN_ATTENTION,
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,
+]
 
 
 def allow_packed_rows(model: KangarooForConditionalGeneration) -> None:
@@ -208,7 +216,7 @@ def attend_each(
 
 
 def _has_kernel(query: Tensor) -> bool:
-    return query.is_cuda and query.dtype in _KERNEL_DTYPES
+    return query.is_cuda and query.dtype in HALVES
 
 
 def one_by_one(

@@ -79,8 +79,7 @@ _UNITS = {
     Verb.BUMP: (4.0, 5.5),
 }
 _LEAST_GAP = 0.8
-# sampling intervals: of a brief scene, and of a film that has one
-_MOST_BRIEF, _LEAST_AROUND_BRIEF = 5.0, 24
+_LEAST_AROUND_BRIEF = 24
 # some questions need one of these, so that they are not rarer than others
 _ACTION_WEIGHTS = [2 if verb in (Verb.BLINK, Verb.JUMP, Verb.MOVE, Verb.RECOLOUR) else 1 for verb in ACTIONS]
 
@@ -120,12 +119,13 @@ def make_film(
     unit_s = duration_s / num_units
     scenes: list[Scene] = []
     taken: set[Look] = set()
-    spans = _scene_spans(rng, num_units)
+    spans, brief = _scene_spans(rng, num_units), None
     # tested first: a film without draws the same numbers as ever
     if settings.brief_share and num_units >= _LEAST_AROUND_BRIEF and rng.random() < settings.brief_share:
-        spans = _with_a_brief_one(rng, spans)
-    for start, length in spans:
-        own = replace(settings, kind=FilmKind.STILL) if length <= _MOST_BRIEF else settings
+        brief = rng.randint(0, len(spans))
+        spans = _with_a_brief_one(rng, spans, brief)
+    for place, (start, length) in enumerate(spans):
+        own = replace(settings, kind=FilmKind.STILL) if place == brief else settings
         writer = _SceneWriter(rng, split, own, taken, start, length)
         scenes.append(writer.write(unit_s))
         taken |= {thing.look for thing in scenes[-1].things}
@@ -141,7 +141,7 @@ def make_film(
 
 
 def _scene_spans(rng: random.Random, num_units: int) -> list[tuple[float, float]]:
-    """Cut a film into scenes of 14 to about 40 sampling intervals."""
+    """Cut a film into scenes of about 11 to 40 sampling intervals; a short film is one."""
     most = max(1, num_units // 14)
     least = -(-num_units // 40)
     count = rng.randint(least, max(least, min(most, least + 3)))
@@ -154,9 +154,9 @@ def _scene_spans(rng: random.Random, num_units: int) -> list[tuple[float, float]
     return spans
 
 
-def _with_a_brief_one(rng: random.Random, spans: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Make room between two scenes, before the first or after the last, for one of 2 to 5 sampling intervals."""
-    brief, place = rng.uniform(2.0, _MOST_BRIEF), rng.randint(0, len(spans))
+def _with_a_brief_one(rng: random.Random, spans: list[tuple[float, float]], place: int) -> list[tuple[float, float]]:
+    """Make room for a scene of 2 to 5 sampling intervals, before the scene of this place or after the last."""
+    brief = rng.uniform(2.0, 5.0)
     whole = sum(length for _, length in spans)
     lengths = [length * (whole - brief) / whole for _, length in spans]
     lengths.insert(place, brief)

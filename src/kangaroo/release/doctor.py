@@ -114,7 +114,7 @@ def diagnose(models: dict[str, KangarooConfig] | None = None) -> Diagnosis:
 
 def list_devices() -> list[Device]:
     """Return the CPU and each GPU, with their memory."""
-    total, free = memory_bytes()
+    total, free = memory_bytes() or (0, 0)
     devices = [
         Device(name="cpu", kind=f"{num_cores()} cores ({platform.machine()})", memory_bytes=total, free_bytes=free)
     ]

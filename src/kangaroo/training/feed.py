@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from multiprocessing import active_children
 from typing import Any
 
 import numpy as np
@@ -211,16 +212,25 @@ def feed_rows(
         # a thread reads what they hand over while the GPU works; nothing of a row is a tensor yet
         options["pin_memory"] = torch.cuda.is_available()
     options["collate_fn"] = _as_it_is
+    others = set(active_children())
+    loaded = iter(DataLoader(Rows(feed, states, lookahead=lookahead), batch_size=None, **options))
+    own = set(active_children()) - others
     last: Bad | None = None
-    for fed in DataLoader(Rows(feed, states, lookahead=lookahead), batch_size=None, **options):
-        quarantine.count(good=fed.good, bad=fed.bad)
-        last = fed.bad[-1] if fed.bad else last
-        if fed.row is None:
-            assert last is not None, "a stream of samples has no end"
-            raise DataError(
-                f"{_MOST_BAD_IN_A_ROW} samples in a row are bad, the last: {last.reason}; {quarantine.path} lists them"
-            )
-        yield fed.row
+    try:
+        for fed in loaded:
+            quarantine.count(good=fed.good, bad=fed.bad)
+            last = fed.bad[-1] if fed.bad else last
+            if fed.row is None:
+                assert last is not None, "a stream of samples has no end"
+                raise DataError(
+                    f"{_MOST_BAD_IN_A_ROW} samples in a row are bad, the last: {last.reason}; {quarantine.path} "
+                    "lists them"
+                )
+            yield fed.row
+    finally:
+        del loaded  # which asks the workers to end
+        for worker in own:  # those that are deep in a row hear nothing else
+            worker.kill()
 
 
 def _outlast_sigterm(_: int) -> None:
