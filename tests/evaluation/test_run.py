@@ -11,10 +11,13 @@ from kangaroo import cli
 from kangaroo.chat.answerer import Likelihood
 from kangaroo.errors import EndpointError, OptionError
 from kangaroo.evaluation.asking import Pace
+from kangaroo.evaluation.benchmark import Rules
 from kangaroo.evaluation.films import Drawing, Films
 from kangaroo.evaluation.playground import Part, make_playground
 from kangaroo.evaluation.run import evaluate_playground
+from kangaroo.evaluation.runs import compare
 from kangaroo.evaluation.score import wilson
+from kangaroo.evaluation.table import BENCHMARKS
 from kangaroo.playground.vocabulary import Style
 from kangaroo.video.source import VideoSource
 
@@ -65,6 +68,23 @@ def test_who_guesses_is_right_one_time_in_four(tmp_path):
     assert values["unparsed"] == 0
     assert values["keys"] == dict.fromkeys("ABCD", 200)
     assert not (tmp_path / "films").exists()
+
+
+def test_two_runs_are_compared_where_their_questions_are_the_same(tmp_path):
+    right = {item.question: item.expected for item in make_playground(num_questions=200, parts=(Part.NO_FILM,)).items}
+    for name, say in (("rote", lambda question, film: "A"), ("knowing", lambda question, film: right[question])):
+        evaluate_playground(Scripted(say, name=name), tmp_path / name, **BLIND)
+    found = compare(BENCHMARKS, tmp_path / "rote", tmp_path / "knowing", Rules.STRICT)
+    assert found["models"] == ["rote", "knowing"]
+    assert found["number"] == 200
+    assert found["scores"] == [0.25, 1]
+    assert found["difference"] == 0.75
+    assert (found["only_first_right"], found["only_second_right"]) == (0, 150)
+    with pytest.raises(OptionError, match="leave --rules out"):
+        compare(BENCHMARKS, tmp_path / "rote", tmp_path / "knowing", Rules.LMMS_EVAL)
+    evaluate_playground(saying_by_rote(), tmp_path / "other", **{**BLIND, "num_questions": 100})
+    with pytest.raises(OptionError, match="give two of one"):
+        compare(BENCHMARKS, tmp_path / "rote", tmp_path / "other", Rules.STRICT)
 
 
 def test_the_report_tells_what_the_answers_say(tmp_path):

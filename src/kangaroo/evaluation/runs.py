@@ -5,10 +5,10 @@ A folder holds `run.json` (what was asked and who answered), `questions.jsonl`, 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kangaroo.chat.answerer import Answerer
 from kangaroo.errors import OptionError
@@ -132,40 +132,60 @@ def merge(benchmarks: dict[str, Benchmark], folders: Sequence[Path], out: Path) 
     return rescore(benchmarks, out, Rules(about["rules"]))
 
 
+class _Scored(NamedTuple):
+    """A run's scores by question, each with its film; `of` names what was asked."""
+
+    of: str
+    model: str
+    scores: dict[str, tuple[float, Hashable]]
+
+
 def compare(benchmarks: dict[str, Benchmark], first: Path, second: Path, rules: Rules) -> dict[str, Any]:
     """Return by how much a second run is better than a first on the questions that both scored, films drawn anew.
+
+    Runs of the playground and of the needle are compared too; their questions must be the same ones.
 
     Raises:
         OptionError: They are not runs of one benchmark, or have no question in common.
     """
-    scores: list[dict[str, Judged]] = []
-    abouts = []
-    for folder in (first, second):
-        about, benchmark, questions, lines = _kept(benchmarks, folder)
-        judged = judge_all(benchmark, questions, lines, rules, Referee(folder))
-        scores.append({one.question.id: one for one in judged if one.score is not None})
-        abouts.append(about)
-    if abouts[0]["benchmark"] != abouts[1]["benchmark"]:
-        raise OptionError(
-            f"{first} is of {abouts[0]['benchmark']}, {second} of {abouts[1]['benchmark']}; give two of one"
-        )
-    both = [name for name in scores[0] if name in scores[1]]
+    before, after = (_scored(benchmarks, folder, rules) for folder in (first, second))
+    if before.of != after.of:
+        raise OptionError(f"{first} is of {before.of}, {second} of {after.of}; give two of one")
+    both = [name for name in before.scores if name in after.scores]
     if not both:
         raise OptionError(f"{first} and {second} have no scored question in common")
-    pairs = [(scores[0][name].score or 0.0, scores[1][name].score or 0.0) for name in both]
-    differences = [after - before for before, after in pairs]
+    pairs = [(before.scores[name][0], after.scores[name][0]) for name in both]
+    differences = [new - old for old, new in pairs]
     return {
-        "benchmark": abouts[0]["benchmark"],
+        "benchmark": before.of,
         "rules": rules,
-        "models": [about["model"] + (" without the film" if about["shown"] == "nothing" else "") for about in abouts],
+        "models": [before.model, after.model],
         "number": len(both),
-        "only_in_one": len(scores[0].keys() ^ scores[1].keys()),
+        "only_in_one": len(before.scores.keys() ^ after.scores.keys()),
         "scores": [sum(pair[side] for pair in pairs) / len(pairs) for side in (0, 1)],
         "difference": sum(differences) / len(differences),
-        "interval": cluster_bootstrap(differences, [scores[0][name].question.film for name in both]),
-        "only_first_right": sum(before > after for before, after in pairs),
-        "only_second_right": sum(before < after for before, after in pairs),
+        "interval": cluster_bootstrap(differences, [before.scores[name][1] for name in both]),
+        "only_first_right": sum(old > new for old, new in pairs),
+        "only_second_right": sum(old < new for old, new in pairs),
     }
+
+
+def _scored(benchmarks: dict[str, Benchmark], folder: Path, rules: Rules) -> _Scored:
+    about = read_about(folder)
+    if "benchmark" not in about and about.get("format") == FORMAT:
+        # the playground's and the needle's: scored as they were answered
+        if rules is not Rules.STRICT:
+            raise OptionError(f"{folder} is scored by the rules of its own alone; leave --rules out")
+        exam = f"{about.get('exam', 'playground')} {about['questions'][:12]}"
+        scores = {line["id"]: (float(line["score"]), line["film"]) for line in read_answers(folder / ANSWERS)}
+        return _Scored(of=exam, model=about["model"], scores=scores)
+    about, benchmark, questions, lines = _kept(benchmarks, folder)
+    judged = judge_all(benchmark, questions, lines, rules, Referee(folder))
+    return _Scored(
+        of=about["benchmark"],
+        model=about["model"] + (" without the film" if about["shown"] == "nothing" else ""),
+        scores={one.question.id: (one.score, one.question.film) for one in judged if one.score is not None},
+    )
 
 
 def write_questions(out: Path, every: Sequence[Question], own: Sequence[Question]) -> None:
