@@ -181,6 +181,9 @@ def test_uploads_hold_films_and_nothing_else(small):
     assert told(upload(files=film, data={"purpose": "fine-tune"})) == (400, "purpose")
     assert told(upload(files=film, data={"purpose": "vision", "expires_after[seconds]": "9"}))[0] == 400
     assert told(upload(data={"purpose": "vision"})) == (400, "file")
+    as_text = upload(data={"purpose": "vision", "file": "film.mp4"})
+    assert told(as_text) == (400, "file")
+    assert as_text.json()["error"]["message"] == "file: send a file with a name, as multipart/form-data"
     assert told(upload(content=b"nonsense"))[0] == 400
     assert told(upload(files=[("file", film["file"])] * 2, data={"purpose": "vision"}))[0] == 400
     assert upload(files=film, data={"purpose": "vision"}).json()["bytes"] == FILM.stat().st_size

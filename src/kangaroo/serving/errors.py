@@ -83,7 +83,9 @@ def invalid_request(problems: Sequence[Mapping[str, Any]], body: Any) -> ApiErro
         said = f"{param} is not supported here; leave it out"
         return ApiError(400, said, code="unsupported_parameter", param=param)
     said = str(first["msg"]).removeprefix("Value error, ")
-    if kind in _NO_OBJECT:
+    if "UploadFile" in said:
+        said = "send a file with a name, as multipart/form-data"
+    elif kind in _NO_OBJECT:
         said = "give an object" if param else "send a JSON object, with Content-Type: application/json"
     return ApiError(400, f"{param}: {said}" if param else said, code="invalid_value", param=param or None)
 
