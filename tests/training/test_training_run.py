@@ -143,9 +143,10 @@ def test_two_processes_train_as_one_does_and_either_goes_on_for_the_other(whole,
         [line for line in metrics(out) if line["stage"] == TINY[3].name] for out in (tmp_path / "out", recipe.out)
     )
     assert [(line["step"], line["samples"]) for line in ours] == [(line["step"], line["samples"]) for line in theirs]
-    assert [line["loss"] for line in ours] == pytest.approx(
-        [line["loss"] for line in theirs], abs=2.5e-5
-    )  # two of the last digit that is written
+    losses = [[line["loss"] for line in lines] for lines in (ours, theirs)]
+    assert losses[0][0] == pytest.approx(losses[1][0], abs=1.5e-5)  # one of the last digit that is written
+    # Muon rounds to bfloat16, which makes other roundings of other sums; a step changes the loss by some hundredths
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
     notes = json.loads((tmp_path / "out" / f"4-{TINY[3].name}" / "training.json").read_text())
     assert notes["gpus"] == 2
     kangaroo.load(tmp_path / "out" / f"4-{TINY[3].name}", device="cpu")
