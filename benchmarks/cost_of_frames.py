@@ -15,13 +15,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from language_speed import at_random
 
 import kangaroo
 from kangaroo.chat.answerer import Sampling
 from kangaroo.chat.local import LocalAnswerer
 from kangaroo.dialogue.processor import KangarooProcessor
 from kangaroo.model.configuration import KangarooConfig
-from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.model.presets import TokenIds, kangaroo_8b, tiny
 from kangaroo.training.start import shipped_tokenizer
 from kangaroo.video.sampler import FrameSampler
@@ -32,16 +32,14 @@ TOKENS = 32
 STEPS = ("decode", "vision", "prefill")
 
 
-def at_random(config: KangarooConfig, device: torch.device) -> LocalAnswerer:
+def babbling(config: KangarooConfig, device: torch.device) -> LocalAnswerer:
     """Return a model of random weights that speaks the shipped tokenizer's words and never ends by itself."""
     tokenizer, ids = shipped_tokenizer(), TokenIds()
     config.text_config.max_position_embeddings = 100_000
-    for name, value in {**ids.visual, **ids.ends}.items():
-        setattr(config if hasattr(config, name) else config.text_config, name, value)
-    with torch.device(device):
-        torch.set_default_dtype(torch.bfloat16 if device.type == "cuda" else torch.float32)
-        model = KangarooForConditionalGeneration(config).eval()
-        torch.set_default_dtype(torch.float32)
+    for part, values in ((config, ids.visual), (config.text_config, ids.ends)):
+        for name, value in values.items():
+            setattr(part, name, value)
+    model = at_random(config, device)
     with torch.no_grad():
         model.lm_head.weight[len(tokenizer) :] = 0
     return LocalAnswerer(model, KangarooProcessor.for_model(config, tokenizer), name="at random", ends=frozenset())
@@ -93,7 +91,7 @@ def main() -> None:
         answerer = kangaroo.load("joey", device=options.device)
     else:
         config = kangaroo_8b() if options.model == "8b" else tiny(vocab_size=len(shipped_tokenizer()))
-        answerer = at_random(config, device)
+        answerer = babbling(config, device)
     costs = {}
     with TemporaryDirectory() as folder:
         rng = np.random.default_rng(0)

@@ -23,9 +23,11 @@ from transformers.cache_utils import StaticCache
 from kangaroo.chat.cache import GrowingCache
 from kangaroo.chat.generate import Reader
 from kangaroo.chat.slots import Slots, allow_slots
+from kangaroo.model.configuration import KangarooConfig
 from kangaroo.model.fast_llama import fast_llama
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.model.presets import kangaroo_8b, tiny
+from kangaroo.training.journal import matmul_rate
 
 
 def seconds(step: Callable[[], object], times: int, device: torch.device) -> float:
@@ -49,18 +51,21 @@ def bytes_per_s(device: torch.device) -> float:
     return 2 * size / seconds(lambda: other.copy_(one), 10, device)
 
 
+def at_random(config: KangarooConfig, device: torch.device) -> KangarooForConditionalGeneration:
+    """Return a network of these sizes; on a GPU in bfloat16."""
+    with torch.device(device):
+        torch.set_default_dtype(torch.bfloat16 if device.type == "cuda" else torch.float32)
+        try:
+            return KangarooForConditionalGeneration(config).eval()
+        finally:
+            torch.set_default_dtype(torch.float32)
+
+
 def network(*, is_tiny: bool, device: torch.device) -> KangarooForConditionalGeneration:
     """Return the 8B with small random weights; its vision tower stays away."""
     config = tiny(vocab_size=512) if is_tiny else kangaroo_8b()
     config.vision_config.num_hidden_layers = 1
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    with torch.device(device):
-        before = torch.get_default_dtype()
-        torch.set_default_dtype(dtype)
-        try:
-            model = KangarooForConditionalGeneration(config).eval()
-        finally:
-            torch.set_default_dtype(before)
+    model = at_random(config, device)
     with torch.no_grad():
         for weight in model.parameters():
             weight.normal_(0, 0.02) if weight.ndim > 1 else weight.fill_(1.0)
@@ -178,10 +183,7 @@ def floor_of_prompt(model: KangarooForConditionalGeneration, context: int, devic
     text = model.config.text_config
     layers = sum(weight.numel() for weight in model.model.language_model.layers.parameters() if weight.ndim > 1)
     looks = 2 * text.num_hidden_layers * text.num_attention_heads * text.head_dim * context**2
-    side = 8192 if device.type == "cuda" else 512
-    one = torch.randn(side, side, device=device).to(model.lm_head.weight.dtype)
-    rate = 2 * side**3 / seconds(lambda: one @ one, 10, device)
-    return (2 * layers * context + looks) / rate
+    return (2 * layers * context + looks) / matmul_rate(device)
 
 
 def main() -> None:

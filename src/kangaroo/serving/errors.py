@@ -83,7 +83,7 @@ def invalid_request(problems: Sequence[Mapping[str, Any]], body: Any) -> ApiErro
         said = f"{param} is not supported here; leave it out"
         return ApiError(400, said, code="unsupported_parameter", param=param)
     said = str(first["msg"]).removeprefix("Value error, ")
-    if "UploadFile" in said:
+    if "UploadFile" in said:  # FastAPI's words for text in a file's place
         said = "send a file with a name, as multipart/form-data"
     elif kind in _NO_OBJECT:
         said = "give an object" if param else "send a JSON object, with Content-Type: application/json"
