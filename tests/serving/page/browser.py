@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[3]
 PICTURES = ROOT / "out" / "page"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 PATIENCE_S = 150.0
+SHOWN_S = 20.0  # for a question that was sent to be seen on a busy machine
 
 
 def until(condition, patience_s=PATIENCE_S):
@@ -111,16 +112,26 @@ class Visitor:
         from selenium.common.exceptions import WebDriverException
         from selenium.webdriver.common.keys import Keys
 
-        def typed():
-            # as people do: what a redrawn page swallowed is typed again before it is sent
+        def times():
+            return self.text("[data-testid=stChatMessage]").count(question)
+
+        def asked():
+            # as people do: what a redrawn page swallowed, before it was sent or with it, is typed again
             try:
                 box = self.driver.find_element("css selector", ".st-key-question textarea")
                 box.send_keys(Keys.CONTROL + "a", Keys.NULL, question)
-                return box.get_property("value") == question and box
+                if box.get_property("value") != question:
+                    return False
+                box.send_keys("\n")
             except WebDriverException:
-                return None
+                return False
+            shown_s = monotonic() + SHOWN_S
+            while times() == before and monotonic() < shown_s:
+                sleep(0.05)
+            return times() > before
 
-        until(typed).send_keys("\n")
+        before = times()
+        until(asked)
 
     def answer(self, number=0):
         """What was said so far in a round; nothing while the page is drawn anew."""
