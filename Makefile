@@ -117,7 +117,7 @@ bench: install
 	$(BIN)/python benchmarks/chat_speed.py $(ARGS)
 
 bench-gpu: install
-	$(BIN)/python benchmarks/vision_speed.py
+	$(BIN)/python benchmarks/vision_speed.py --peers
 	$(BIN)/python benchmarks/language_speed.py --peers
 	$(BIN)/python benchmarks/cost_of_frames.py --plot docs/pictures/cost.png
 	$(BIN)/python benchmarks/train_speed.py slice

@@ -1,6 +1,6 @@
 """The language model on a GPU at full size: a prompt, a second question, one token after another; beside transformers.
 
-    python benchmarks/language_speed.py [--context 22000] [--tokens 64] [--rows 1 8] [--peers] [--device cuda] [--tiny]
+    python benchmarks/language_speed.py [--context 22000] [--tokens 64] [--rows 1 8] [--peers] [--int8] [--tiny]
 
 The language model of the 8B, random weights in bfloat16. Told are a whole prompt of random states; thirty tokens behind
 it, up to the next word; and steps of one token after random keys and values, each with the likeliest word's way back to
@@ -25,6 +25,7 @@ from kangaroo.chat.generate import Reader
 from kangaroo.chat.slots import Slots, allow_slots
 from kangaroo.model.configuration import KangarooConfig
 from kangaroo.model.fast_llama import fast_llama
+from kangaroo.model.int8 import hold_in_int8
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.model.presets import kangaroo_8b, tiny
 from kangaroo.training.journal import matmul_rate
@@ -181,7 +182,9 @@ def theirs(
 def floor_of_prompt(model: KangarooForConditionalGeneration, context: int, device: torch.device) -> float:
     """Return the seconds of a prompt's products, attention's half square among them, at a large product's rate."""
     text = model.config.text_config
-    layers = sum(weight.numel() for weight in model.model.language_model.layers.parameters() if weight.ndim > 1)
+    layers = sum(
+        weight.numel() for weight in model.model.language_model.layers.state_dict().values() if weight.ndim > 1
+    )
     looks = 2 * text.num_hidden_layers * text.num_attention_heads * text.head_dim * context**2
     return (2 * layers * context + looks) / matmul_rate(device)
 
@@ -193,14 +196,19 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--rows", type=int, nargs="*", default=[1, 8])
     parser.add_argument("--peers", action="store_true", help="time transformers too")
+    parser.add_argument("--int8", action="store_true", help="hold the language model in eight bits")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--tiny", action="store_true")
     options = parser.parse_args()
     device = torch.device(options.device)
     model = network(is_tiny=options.tiny, device=device)
+    if options.int8:
+        hold_in_int8(model, device)
     allow_slots(model)
     rate = bytes_per_s(device)
-    weights = sum(each.nbytes for each in (*model.model.language_model.layers.parameters(), model.lm_head.weight))
+    weights = sum(
+        each.nbytes for each in (*model.model.language_model.layers.state_dict().values(), model.lm_head.weight)
+    )
     cached = sum(keys.nbytes + values.nbytes for keys, values in known(model, options.context))
     print(
         f"a copy moves {rate / 1e12:.2f} TB/s; weights {weights / 1e9:.2f} GB, "

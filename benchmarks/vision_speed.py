@@ -1,10 +1,11 @@
-"""The vision tower on a GPU at full size: 160 frames of 448 px, ours beside timm's EVA-02 where timm is installed.
+"""The vision tower on a GPU at full size: 160 frames of 448 px, ours beside timm's EVA-02.
 
-    python benchmarks/vision_speed.py [--frames 160] [--chunks 8 16 32 160] [--device cuda] [--tiny]
+    python benchmarks/vision_speed.py [--frames 160] [--chunks 8 16 32 160] [--peers] [--device cuda] [--tiny]
 
 Random weights in bfloat16. Ours is told for several numbers of frames at a time, by few kernels and by plain blocks;
-timm's as it comes, and compiled (which takes a minute), 32 frames at a time. The floor is what the operations take at
-the rate of one large product, measured here. `off` is how far features are from the plain ones, over those.
+`--peers` times timm's too, as it comes and compiled (which takes a minute), 32 frames at a time. The floor is what the
+operations take at the rate of one large product, measured here. `off` is how far features are from the plain ones, over
+those.
 `--tiny` runs all of it at a size that a CPU can do, the kernels where Triton can interpret them.
 """
 
@@ -41,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=160)
     parser.add_argument("--chunks", type=int, nargs="+", default=[8, 16, 32, 160])
+    parser.add_argument("--peers", action="store_true", help="time timm too")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--tiny", action="store_true")
     options = parser.parse_args()
@@ -77,7 +79,7 @@ def main() -> None:
         )
 
     row("plain", tower, 32)
-    if find_spec("timm"):
+    if options.peers:
         import timm
 
         made = {"embed_dim": 64, "depth": 2, "num_heads": 4} if options.tiny else {}

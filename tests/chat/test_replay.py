@@ -28,10 +28,11 @@ def test_logits_are_those_of_the_plain_step_while_rows_come_and_go(joey):
     ours, theirs = Slots(), Slots()
 
     def put(length):
-        memory = Memory()
         # words: none of them opens a film
-        reader.read(Prompt(ids=[300 + place % 90 for place in range(length)]), memory)
+        prompt = Prompt(ids=[300 + place % 90 for place in range(length)])
         for slots in (ours, theirs):
+            memory = Memory()
+            reader.read(prompt, memory)
             slots.put(memory.cache, room=length + 40)
 
     def step(times):

@@ -48,6 +48,7 @@ class Pair:
         for layer, (keys, values) in enumerate(states):
             cache.update(keys, values, layer)
         self.slots.put(cache, room=room)
+        assert not cache.layers
         self.plain.rows.append(states)
 
     def step(self):

@@ -6,7 +6,7 @@ from torch import nn
 
 from kangaroo.errors import PromptError
 from kangaroo.model.configuration import KangarooVisionConfig
-from kangaroo.model.fast_tower import FastTower, suits
+from kangaroo.model.fast_tower import FastTower, fast_tower
 from kangaroo.model.vision import KangarooVisionTower
 
 pytestmark = pytest.mark.kernels
@@ -66,6 +66,6 @@ def test_frames_that_do_not_fit_are_refused_as_by_the_tower():
 
 @pytest.mark.gpu
 def test_it_suits_half_precision_on_a_gpu():
-    assert suits(tower(dtype=torch.bfloat16))
-    assert not suits(tower(dtype=torch.float32))
-    assert not suits(tower(dtype=torch.bfloat16).cpu())
+    assert fast_tower(tower(dtype=torch.bfloat16))
+    assert not fast_tower(tower(dtype=torch.float32))
+    assert not fast_tower(tower(dtype=torch.bfloat16).cpu())

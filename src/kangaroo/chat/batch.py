@@ -15,11 +15,11 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from kangaroo.chat.answerer import Sampling
-from kangaroo.chat.cache import GrowingCache
 from kangaroo.chat.generate import Reader, Step, Voice, end_ids, pick
 from kangaroo.chat.memory import Memory, Prompt
 from kangaroo.chat.slots import Slots, allow_slots
 from kangaroo.errors import ContextError, OptionError
+from kangaroo.model.fast_llama import fast_llama
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Batch:
         self._max_rows = max_rows
         self._context = model.config.text_config.max_position_embeddings
         self._ends = end_ids(model) if ends is None else ends
-        self.reader = Reader(model)
+        self.reader = Reader(model, fast=fast_llama(model.model.language_model))
         self._lock = threading.Lock()
         self._waiting: deque[_Row] = deque()
         self._worker: threading.Thread | None = None
@@ -144,7 +144,6 @@ class Batch:
             row.say(pick(self.reader.read(row.prompt, row.memory), [row.voice])[0])
             if not row.over:
                 self._slots.put(row.memory.cache, room=row.room)
-                row.memory.cache = GrowingCache()
                 self._rows.append(row)
         except BaseException as error:
             row.fail(error)

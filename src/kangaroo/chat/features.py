@@ -25,6 +25,7 @@ from kangaroo.dialogue.conversation import Conversation, Part, Video
 from kangaroo.dialogue.plan import FilmPlan, Plan
 from kangaroo.dialogue.processor import KangarooProcessor
 from kangaroo.errors import ContextError
+from kangaroo.model.fast_tower import fast_tower
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.model.pretrained import hash_weights
 from kangaroo.video.frames import Frames
@@ -93,6 +94,7 @@ class FilmReader:
         self._model = model
         self._processor = processor
         self._kept = kept
+        self._tower = fast_tower(model.model.vision_tower)
         self._room = Room(model)
         self._seen: BoundedStore[FilmFeatures] = BoundedStore(max_size=max_bytes)
         self._planned: BoundedStore[FilmPlan] = BoundedStore(max_size=_MAX_PLANNED_TIMES)
@@ -205,7 +207,10 @@ class FilmReader:
     def _rows(self, films: list[Frames]) -> Sequence[Float[Tensor, "token vision"]]:
         counts = [len(frames) for frames in films]
         pixels, times_s = self._processor.pixels(films, self._model.device, self._model.dtype)
-        rows = torch.cat(list(self._model.model.see_films(pixels, times_s, counts)))
+        rows = torch.cat(list(self._model.model.see_films(pixels, times_s, counts, tower=self._tower)))
+        if rows.is_cuda:
+            # the seconds are those of seeing, not of queueing what is to be seen
+            torch.cuda.current_stream(rows.device).synchronize()
         return rows.split([self._processor.layout.num_visual_tokens(count) for count in counts])
 
     @torch.inference_mode()

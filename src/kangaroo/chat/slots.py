@@ -60,14 +60,18 @@ class Slots:
     def put(self, cache: GrowingCache, *, room: int) -> None:
         """Add a row: what `cache` holds, with room for so many positions in all.
 
+        The cache is emptied layer by layer, so that there is never room for two.
+
         Raises:
             torch.OutOfMemoryError: There is no memory for it; the other rows are as they were.
         """
         room = -(-room // _CHUNK) * _CHUNK
         row, length = len(self.lengths), cache.get_seq_length()
+        given = [(layer.keys, layer.values) for layer in reversed(cache.layers)]
+        cache.layers.clear()
         try:
-            for number, layer in enumerate(cache.layers):
-                own = layer.keys, layer.values
+            for number in range(len(given)):
+                own = given.pop()
                 if number == len(self.layers):
                     self.layers.append((_buffer(own[0], 1, room), _buffer(own[1], 1, room)))
                 # a row that did not fit may have left some layers larger than others
@@ -81,10 +85,11 @@ class Slots:
             self._settle()
 
     def take(self, row: int) -> GrowingCache:
-        """Return a copy of a row."""
+        """Return what a row holds; drop it then, for it may be the row's own memory, where that serves no other."""
         cache = GrowingCache()
-        for keys, values in self.layers:
-            cache.add_layer(*(each[row : row + 1, :, : self.lengths[row]].clone() for each in (keys, values)))
+        for layer in self.layers:
+            own = [each[row : row + 1, :, : self.lengths[row]] for each in layer]
+            cache.add_layer(*(each if len(layer[0]) == 1 else each.clone() for each in own))
         return cache
 
     def drop(self, row: int) -> None:

@@ -30,31 +30,29 @@ Attend = Callable[[int, Tensor], Tensor]
 
 
 def fast_llama(llama: LlamaModel) -> "FastLlama | None":
-    """Return a language model's fast reader; None where it does not suit, or where Triton cannot compile."""
-    if not suits(llama):
-        return None
-    from kangaroo.model.kernels import gate
-
-    try:
-        gate(llama.norm.weight.new_zeros(1, 32))
-    except Exception as error:  # Triton's own, a compiler's, the system's
-        _log.warning("Triton cannot compile here (%s); plain layers are used, which are slower", error)
-        return None
-    return FastLlama(llama)
-
-
-def suits(llama: LlamaModel) -> bool:
-    """Whether a language model, where it is, can be read so."""
-    config, weight = llama.config, llama.norm.weight
+    """Return a language model's fast reader; None where the model, or where it is, does not suit."""
+    config = llama.config
     width = config.head_dim
-    return (
-        weight.is_cuda
-        and weight.dtype in HALVES
-        and find_spec("triton") is not None
-        and width & (width - 1) == 0
+    suits = (
+        width & (width - 1) == 0
         and config.hidden_act == "silu"
         and all(_are_alike(parts) for layer in llama.layers for parts in _products(layer))
     )
+    return FastLlama(llama) if suits and runs_kernels(llama.norm.weight) else None
+
+
+def runs_kernels(weight: Tensor) -> bool:
+    """Whether kernels of ours can read this weight where it is: a GPU, half precision, a Triton that can compile."""
+    if not weight.is_cuda or weight.dtype not in HALVES or find_spec("triton") is None:
+        return False
+    from kangaroo.model.kernels import gate
+
+    try:
+        gate(weight.new_zeros(1, 32))
+    except Exception as error:  # Triton's own, a compiler's, the system's
+        _log.warning("Triton cannot compile here (%s); plain layers are used, which are slower", error)
+        return False
+    return True
 
 
 def _products(layer: LlamaDecoderLayer) -> tuple[list[nn.Module], ...]:
@@ -108,7 +106,7 @@ class FastLlama:
     >>> last = FastLlama(llama).read(embeds, cache)
 
     Args:
-        llama: One that `suits`; its projections' weights are moved.
+        llama: One that `fast_llama` takes; its projections' weights are moved.
     """
 
     def __init__(self, llama: LlamaModel) -> None:

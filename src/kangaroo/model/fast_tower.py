@@ -6,7 +6,6 @@ does not count. Projections that read the same states are one product. The modul
 Axes: frame, token (of a frame), row (tokens of all frames on end), head, vision, inner (with its padding).
 """
 
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import torch
@@ -15,21 +14,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import sdpa_kernel
 
-from kangaroo.model.packed import FASTEST_FIRST, HALVES
+from kangaroo.model.fast_llama import runs_kernels
+from kangaroo.model.packed import FASTEST_FIRST
 from kangaroo.model.vision import KangarooVisionTower, VisionBlock
 
 _MULTIPLE = 16  # of the MLP's width
 
 
-def suits(tower: KangarooVisionTower) -> bool:
-    """Whether a tower, where it is, can be read so."""
-    weight = tower.cls_token
-    return (
-        weight.is_cuda
-        and weight.dtype in HALVES
-        and find_spec("triton") is not None
-        and all(type(one) is nn.Linear for one in tower.blocks.modules() if hasattr(one, "in_features"))
-    )
+def fast_tower(tower: KangarooVisionTower) -> "FastTower | None":
+    """Return what sees as the tower sees, faster; None where the tower, or where it is, does not suit."""
+    alike = all(type(one) is nn.Linear for one in tower.blocks.modules() if hasattr(one, "in_features"))
+    return FastTower(tower) if alike and runs_kernels(tower.cls_token) else None
 
 
 class _Joined(NamedTuple):
@@ -40,6 +35,8 @@ class _Joined(NamedTuple):
     entering_bias: Float[Tensor, " three_visions"]
     widening: Float[Tensor, "two_inners vision"]
     widening_bias: Float[Tensor, " two_inners"]
+    norm: Float[Tensor, " inner"]
+    norm_bias: Float[Tensor, " inner"]
     narrowing: Float[Tensor, "vision inner"]
 
 
@@ -49,7 +46,7 @@ class FastTower:
     >>> features = FastTower(tower)(pixels)
 
     Args:
-        tower: One that `suits`; its projections' weights are moved.
+        tower: One that `fast_tower` takes; its projections' weights are moved.
     """
 
     def __init__(self, tower: KangarooVisionTower) -> None:
@@ -79,7 +76,13 @@ class FastTower:
             normed = add_layer_norm(gathered, None, attention.inner_attn_ln)
             delta = F.linear(normed, attention.proj.weight, attention.proj.bias)
             normed = add_layer_norm(hidden, delta, one.block.norm2)
-            opened = gate_norm(F.linear(normed, one.widening, one.widening_bias), mlp.ffn_ln)
+            opened = gate_norm(
+                F.linear(normed, one.widening, one.widening_bias),
+                one.norm,
+                one.norm_bias,
+                width=mlp.w1.out_features,
+                eps=mlp.ffn_ln.eps,
+            )
             delta = F.linear(opened, one.narrowing, mlp.w3.bias)
         assert delta is not None, "a tower has a block"
         features = hidden.add_(delta).reshape(begun.shape)
@@ -114,5 +117,7 @@ def _joined(block: VisionBlock) -> _Joined:
         entering_bias=torch.cat([attention.q_bias, torch.zeros_like(attention.q_bias), attention.v_bias]),
         widening=widening,
         widening_bias=torch.cat([F.pad(part.bias, (0, room)) for part in (mlp.w1, mlp.w2)]),
+        norm=F.pad(mlp.ffn_ln.weight, (0, room)),
+        norm_bias=F.pad(mlp.ffn_ln.bias, (0, room)),
         narrowing=narrowing,
     )

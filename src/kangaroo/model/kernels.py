@@ -16,8 +16,8 @@ from torch import Tensor
 _BLOCK = 64  # positions that are read at a time
 _PROGRAMS = 256  # wanted at a time: about two for each of a large GPU's processors
 _MOST_SPLITS = 64
-# a matrix unit takes sixteen rows at a time; few outputs a program, so that there are programs enough
-MOST_ROWS, _OUTPUTS, _INPUTS = 16, 16, 512
+# a matrix unit takes sixteen rows at a time; outputs and inputs of a program, and how many of its reads run ahead
+MOST_ROWS, _OUTPUTS, _INPUTS, _STAGES = 16, 32, 256, 4
 
 
 @triton.jit
@@ -208,20 +208,24 @@ def gate(states: Float[Tensor, "row both"]) -> Float[Tensor, "row inner"]:
 @no_type_check
 def _product_int8(
     values, weight, scale, product, rows, inputs, outputs,
-    padded: tl.constexpr, block_out: tl.constexpr, block_in: tl.constexpr,
+    padded: tl.constexpr, block_out: tl.constexpr, block_in: tl.constexpr, stages: tl.constexpr,
 ):  # fmt: skip
-    row, out = tl.arange(0, padded), tl.program_id(0) * block_out + tl.arange(0, block_out)
-    known_row, known_out = row[:, None] < rows, out[:, None] < outputs
-    total = tl.zeros([padded, block_out], tl.float32)
-    for at in range(0, inputs, block_in):
+    row, out = tl.arange(0, padded)[None, :], tl.program_id(0) * block_out + tl.arange(0, block_out)
+    known_row, known_out = row < rows, out[:, None] < outputs
+    total = tl.zeros([block_out, padded], tl.float32)
+    # weights stand first: they come whole from memory and go as they come to the matrix units
+    for at in tl.range(0, inputs, block_in, num_stages=stages):
         column = at + tl.arange(0, block_in)
-        inside = column[None, :] < inputs
-        value = tl.load(values + row[:, None] * inputs + column[None, :], mask=known_row & inside, other=0.0)
-        whole = tl.load(weight + out[:, None].to(tl.int64) * inputs + column[None, :], mask=known_out & inside, other=0)
-        total += tl.dot(value, tl.trans(whole.to(value.dtype)))
+        value = tl.load(values + row * inputs + column[:, None], mask=known_row & (column[:, None] < inputs), other=0.0)
+        whole = tl.load(
+            weight + out[:, None].to(tl.int64) * inputs + column[None, :],
+            mask=known_out & (column[None, :] < inputs),
+            other=0,
+        )
+        total += tl.dot(whole.to(value.dtype), value)
     factor = tl.load(scale + out, mask=out < outputs, other=0.0).to(tl.float32)
-    place = product + row[:, None] * outputs + out[None, :]
-    tl.store(place, (total * factor[None, :]).to(scale.dtype.element_ty), mask=known_row & (out[None, :] < outputs))
+    place = product + row * outputs + out[:, None]
+    tl.store(place, (total * factor[:, None]).to(scale.dtype.element_ty), mask=known_row & known_out)
 
 
 def product_int8(
@@ -235,6 +239,7 @@ def product_int8(
     (rows, inputs), outputs = values.shape, len(weight)
     product = values.new_empty(rows, outputs)
     _product_int8[(triton.cdiv(outputs, _OUTPUTS),)](
-        values, weight, scale, product, rows, inputs, outputs, padded=MOST_ROWS, block_out=_OUTPUTS, block_in=_INPUTS
-    )
+        values, weight, scale, product, rows, inputs, outputs,
+        padded=MOST_ROWS, block_out=_OUTPUTS, block_in=_INPUTS, stages=_STAGES,
+    )  # fmt: skip
     return product

@@ -1,7 +1,7 @@
 """What memory a question about films takes beside the weights, by arithmetic.
 
-Its keys and values are kept with a quarter more room and, when the answer begins, once more in the running batch; by
-then the work of reading is over.
+Its keys and values are kept with a quarter more room; when the answer begins they go over to the running batch layer by
+layer, which takes no more.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Need:
     @property
     def total(self) -> float:
         """What must be free before it is read."""
-        return max(1.25 * self.cache + self.work, 2.25 * self.cache)
+        return 1.25 * self.cache + self.work
 
 
 def needed(config: KangarooConfig, *, num_frames: int, num_tokens: int, bytes_each: int, int8: bool = False) -> Need:

@@ -6,7 +6,7 @@ Axes: batch, position (in the prompt), video, frame, height, width, token (featu
 (the encoder's and the language model's widths).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -97,8 +97,12 @@ class KangarooModel(KangarooPreTrainedModel):
         num_frames: Sequence[int],
         *,
         chunk_frames: int | None = None,
+        tower: Callable[[Tensor], Tensor] | None = None,
     ) -> Iterator[Float[Tensor, "token vision"]]:
-        """Yield the films' features before the projector, a chunk at a time; see `encode_films`."""
+        """Yield the films' features before the projector, a chunk at a time; see `encode_films`.
+
+        `tower` sees in the vision tower's place, to the same features (see `fast_tower`).
+        """
         assert sum(num_frames) == len(frames) == len(times_s), f"{num_frames} of {len(frames)}, {len(times_s)} times"
         layout = self.config.layout(image_size_px=frames.shape[-1])
         slots: list[int] = []
@@ -107,22 +111,24 @@ class KangarooModel(KangarooPreTrainedModel):
         folded = layout.kernel[0]
         step = max(1, (chunk_frames or self.config.vision_chunk_frames) // folded) * folded
         for at in range(0, len(slots), step):
-            yield self._see_slots(frames, times_s, slots[at : at + step])
+            own = slots[at : at + step]
+            first, last = own[0], own[-1] + 1
+            features = (tower or self.vision_tower)(frames[first:last])
+            yield self._folded_slots(features, times_s[first:last], [slot - first for slot in own])
 
-    def _see_slots(
-        self, frames: Float[Tensor, "frame 3 height width"], times_s: Float[Tensor, " frame"], slots: list[int]
+    def _folded_slots(
+        self, features: Float[Tensor, "frame token vision"], times_s: Float[Tensor, " frame"], slots: list[int]
     ) -> Float[Tensor, "token vision"]:
-        first, last = slots[0], slots[-1] + 1
-        features = self.vision_tower(frames[first:last])
+        """Give features their times and fold those of the slots."""
         times = temporal_embedding(
-            times_s[first:last],
+            times_s,
             width=features.shape[-1],
             exponent=self.config.temporal_exponent,
             theta=self.config.temporal_theta,
         )
         features = features + rearrange(times, "frame vision -> frame 1 vision").to(features.dtype)
-        if slots != list(range(first, last)):
-            features = features.index_select(0, sent(torch.tensor(slots) - first, features.device))
+        if slots != list(range(len(features))):
+            features = features.index_select(0, sent(torch.tensor(slots), features.device))
         features = rearrange(features, "(group frame) token vision -> group frame token vision", frame=self._folded)
         # frames are square, and the class token comes first
         class_token, patches = features[:, :, :1], features[:, :, 1:]

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 @triton.jit
 @no_type_check
-def _normed(exact, inside, width, eps, weight, bias, column):
+def _normed(exact, inside, there, width, eps, weight, bias, column):
     centred = tl.where(inside, exact - tl.sum(exact, axis=0) / width, 0.0)
     scaled = centred * tl.rsqrt(tl.sum(centred * centred, axis=0) / width + eps)
-    gain = tl.load(weight + column, mask=inside, other=0.0).to(tl.float32)
-    return scaled * gain + tl.load(bias + column, mask=inside, other=0.0).to(tl.float32)
+    gain = tl.load(weight + column, mask=there, other=0.0).to(tl.float32)
+    return scaled * gain + tl.load(bias + column, mask=there, other=0.0).to(tl.float32)
 
 
 @triton.jit
@@ -32,7 +32,7 @@ def _add_layer_norm(hidden, delta, weight, bias, normed, width, eps, adds: tl.co
     if adds:
         total += tl.load(delta + place + column, mask=inside, other=0.0)
         tl.store(hidden + place + column, total, mask=inside)
-    result = _normed(total.to(tl.float32), inside, width, eps, weight, bias, column)
+    result = _normed(total.to(tl.float32), inside, inside, width, eps, weight, bias, column)
     tl.store(normed + place + column, result.to(total.dtype), mask=inside)
 
 
@@ -87,19 +87,35 @@ def turn_pairs(
 @no_type_check
 def _gate_norm(states, weight, bias, gated, width, padded, eps, block: tl.constexpr):
     row, column = tl.program_id(0).to(tl.int64), tl.arange(0, block)
-    inside = column < width
-    gate = tl.load(states + row * 2 * padded + column, mask=inside, other=0.0).to(tl.float32)
-    up = tl.load(states + (row * 2 + 1) * padded + column, mask=inside, other=0.0)
-    result = _normed(gate * tl.sigmoid(gate) * up.to(tl.float32), inside, width, eps, weight, bias, column)
-    tl.store(gated + row * padded + column, result.to(up.dtype), mask=column < padded)
+    # the whole padded row, in which many numbers are read at a time; its end is zero and counts for nothing
+    there = column < padded
+    gate = tl.load(states + row * 2 * padded + column, mask=there, other=0.0).to(tl.float32)
+    up = tl.load(states + (row * 2 + 1) * padded + column, mask=there, other=0.0)
+    opened = gate * tl.sigmoid(gate) * up.to(tl.float32)
+    result = _normed(opened, column < width, there, width, eps, weight, bias, column)
+    tl.store(gated + row * padded + column, result.to(up.dtype), mask=there)
 
 
-def gate_norm(states: Float[Tensor, "row two_inners"], norm: nn.LayerNorm) -> Float[Tensor, "row inner"]:
-    """Return the second half of each row, opened by the SiLU of the first and normed; zeros where it was padded."""
+def gate_norm(
+    states: Float[Tensor, "row two_inners"],
+    weight: Float[Tensor, " inner"],
+    bias: Float[Tensor, " inner"],
+    *,
+    width: int,
+    eps: float,
+) -> Float[Tensor, "row inner"]:
+    """Return the second half of each row, opened by the SiLU of the first and normed; zeros where it was padded.
+
+    Args:
+        states: Padded with zeros, as are weight and bias.
+        weight: Of the norm.
+        bias: Likewise.
+        width: What the norm counts; what lies behind is padding.
+        eps: Of the norm.
+    """
     rows, padded = len(states), states.shape[1] // 2
     gated = states.new_empty(rows, padded)
     _gate_norm[(rows,)](
-        states, norm.weight, norm.bias, gated, norm.weight.numel(), padded, norm.eps,
-        block=triton.next_power_of_2(padded),
-    )  # fmt: skip
+        states, weight, bias, gated, width, padded, eps, block=triton.next_power_of_2(padded), num_warps=8
+    )
     return gated
