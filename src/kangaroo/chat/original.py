@@ -126,13 +126,14 @@ class KangarooForCausalLM(KangarooForConditionalGeneration):
             yield "", History(conversation=asked.reply(""), shown=shown, memory=history.memory)
 
     def _answerer(self, tokenizer: PreTrainedTokenizerFast, eos_token_id: int | Sequence[int] | None) -> LocalAnswerer:
-        """Return who answers, the one of before where neither the tokenizer nor the place of the weights changed."""
+        """Return who answers: the one of before, unless the tokenizer, the place or the kinds of layers changed."""
         if self.training:
             raise OptionError("the model is in training mode; call model.eval() first")
         ends = None
         if eos_token_id is not None:
             ends = frozenset([eos_token_id] if isinstance(eos_token_id, int) else eos_token_id)
-        key = (tokenizer, self.device, self.dtype, ends)
+        # what adapts layers puts others in their places
+        key = (tokenizer, self.device, self.dtype, ends, frozenset(map(type, self.modules())))
         if self._answers is None or self._answers[0] != key:
             self._answers = (key, LocalAnswerer(self, self._processor(tokenizer), name=self.name_or_path, ends=ends))
         return self._answers[1]

@@ -20,6 +20,7 @@ from transformers.cache_utils import Cache
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaModel
 
 from kangaroo.model.int8 import Int8Linear, product_of
+from kangaroo.model.laid import end_to_end
 from kangaroo.model.packed import FASTEST_FIRST, HALVES, attend_each
 
 _FEW_TOKENS = 64  # each of so few reads the keys by itself, as rows do
@@ -86,18 +87,13 @@ class _Matrix(NamedTuple):
         return product_of(values, self.weight, self.scale)
 
 
-@torch.no_grad()
-def _end_to_end(parts: list[nn.Module]) -> _Matrix:
-    """Return the projections' weights end to end; the modules keep views of them."""
-    joined = [_moved(parts, name) for name in ("weight", "scale") if hasattr(parts[0], name)]
-    return _Matrix(joined[0], joined[1] if len(joined) > 1 else None)
-
-
-def _moved(parts: list[nn.Module], name: str) -> Tensor:
-    whole = torch.cat([getattr(part, name) for part in parts])
-    for part, own in zip(parts, whole.split([len(getattr(part, name)) for part in parts]), strict=True):
-        getattr(part, name).data = own
-    return whole
+def _matrix(parts: list[nn.Module]) -> _Matrix:
+    weight, scale = (
+        end_to_end([getattr(part, name) for part in parts]) if hasattr(parts[0], name) else None
+        for name in ("weight", "scale")
+    )
+    assert weight is not None
+    return _Matrix(weight, scale)
 
 
 class FastLlama:
@@ -111,7 +107,7 @@ class FastLlama:
 
     def __init__(self, llama: LlamaModel) -> None:
         self._llama = llama
-        self._layers = [(layer, *map(_end_to_end, _products(layer))) for layer in llama.layers]
+        self._layers = [(layer, *map(_matrix, _products(layer))) for layer in llama.layers]
 
     def read(self, embeds: Float[Tensor, "token hidden"], cache: Cache) -> Float[Tensor, "1 hidden"]:
         """Read tokens behind those that the cache holds, add them to it, and return the last one's state.

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.nn.attention import sdpa_kernel
 
 from kangaroo.model.fast_llama import runs_kernels
+from kangaroo.model.laid import end_to_end
 from kangaroo.model.packed import FASTEST_FIRST
 from kangaroo.model.vision import KangarooVisionTower, VisionBlock
 
@@ -103,21 +104,17 @@ def _gathered(
 @torch.no_grad()
 def _joined(block: VisionBlock) -> _Joined:
     attention, mlp = block.attn, block.mlp
-    entering = torch.cat([part.weight for part in (attention.q_proj, attention.k_proj, attention.v_proj)])
-    attention.q_proj.weight.data, attention.k_proj.weight.data, attention.v_proj.weight.data = entering.chunk(3)
-    inner = mlp.w1.out_features
+    width, inner = mlp.w3.weight.shape
     room = -inner % _MULTIPLE
-    widening = torch.cat([F.pad(part.weight, (0, 0, 0, room)) for part in (mlp.w1, mlp.w2)])
-    mlp.w1.weight.data, mlp.w2.weight.data = (half[:inner] for half in widening.chunk(2))
     narrowing = F.pad(mlp.w3.weight, (0, room))
     mlp.w3.weight.data = narrowing[:, :inner]
     return _Joined(
         block=block,
-        entering=entering,
-        entering_bias=torch.cat([attention.q_bias, torch.zeros_like(attention.q_bias), attention.v_bias]),
-        widening=widening,
-        widening_bias=torch.cat([F.pad(part.bias, (0, room)) for part in (mlp.w1, mlp.w2)]),
-        norm=F.pad(mlp.ffn_ln.weight, (0, room)),
-        norm_bias=F.pad(mlp.ffn_ln.bias, (0, room)),
+        entering=end_to_end([part.weight for part in (attention.q_proj, attention.k_proj, attention.v_proj)]),
+        entering_bias=end_to_end([attention.q_bias, attention.q_bias.new_zeros(width), attention.v_bias]),
+        widening=end_to_end([mlp.w1.weight, mlp.w2.weight], room=room),
+        widening_bias=end_to_end([mlp.w1.bias, mlp.w2.bias], room=room),
+        norm=end_to_end([mlp.ffn_ln.weight], room=room),
+        norm_bias=end_to_end([mlp.ffn_ln.bias], room=room),
         narrowing=narrowing,
     )
