@@ -101,16 +101,16 @@ class Work:
 @pytest.fixture
 def work(taught, monkeypatch):
     done = Work()
-    see = taught.model.see_films
+    fold = taught.model.fold_films
 
-    def seen(pixels, times_s, counts, **how):
+    def seen(features_of, times_s, counts):
         done.num_films += len(counts)
-        return see(pixels, times_s, counts, **how)
+        return fold(features_of, times_s, counts)
 
     def read(_module, _args, options):
         done.positions.append(options["inputs_embeds"].shape[1])
 
-    monkeypatch.setattr(taught.model, "see_films", seen)
+    monkeypatch.setattr(taught.model, "fold_films", seen)
     hook = taught.model.language_model.register_forward_pre_hook(read, with_kwargs=True)
     yield done
     hook.remove()

@@ -14,10 +14,12 @@ from itertools import count
 from threading import BoundedSemaphore, Condition, Lock
 from time import perf_counter
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from kangaroo.chat.ahead import Ahead, Features, Pixels
 from kangaroo.chat.kept import KeptFilm, KeptFilms, key_of
 from kangaroo.chat.room import Room
 from kangaroo.chat.store import BoundedStore
@@ -38,6 +40,7 @@ _ANY = VideoSource("")
 _MAX_DECODERS = 16  # films decoded at a time, whoever asks
 _FRAMES_AT_ONCE = 512  # normalised pixels of so many frames are held on the device at a time
 _TOKENS_AT_ONCE = 8192  # pass the projector
+_IDLE = frozenset({"cuda"})  # devices that would do nothing while films are decoded
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,14 +97,15 @@ class FilmReader:
         self._model = model
         self._processor = processor
         self._kept = kept
-        self._tower = fast_tower(model.model.vision_tower)
+        self._tower = fast_tower(model.model.vision_tower) or model.model.vision_tower
         self._room = Room(model)
         self._seen: BoundedStore[FilmFeatures] = BoundedStore(max_size=max_bytes)
         self._planned: BoundedStore[FilmPlan] = BoundedStore(max_size=_MAX_PLANNED_TIMES)
         self._decoders = BoundedSemaphore(_MAX_DECODERS)
         self._changed = Condition()
         self._reading: set[Hashable] = set()
-        self._lock = Lock()
+        self._lock = Lock()  # of the tower, for memory's sake
+        self._beside_lock = Lock()
 
     def plan(self, conversation: Conversation, *, context_tokens: int, reserve_tokens: int) -> Look:
         """Open the films that were not opened before, and settle which frames are looked at.
@@ -162,13 +166,14 @@ class FilmReader:
                         if (kept := self._kept.get(name)) is not None:
                             found[key] = self._shown(key, kept)
             new = {key: film for key, film in wanted.items() if key not in found}
-            with stopwatch.time("decode"):
-                frames = dict(zip(new, self._decode(list(new.values())), strict=True))
-            with stopwatch.time("vision"):
-                for key, film in self._see(frames, stopwatch):
-                    found[key] = self._shown(key, film)
-                    if self._kept is not None:
-                        self._kept.put(names[key], film)
+            with self._beside(new.values()) as ahead:
+                with stopwatch.time("decode"):
+                    frames = self._decode(new, ahead)
+                with stopwatch.time("vision"):
+                    for key, film in self._see(frames, ahead, stopwatch):
+                        found[key] = self._shown(key, film)
+                        if self._kept is not None:
+                            self._kept.put(names[key], film)
             return [found[key] for key in look.keys]
 
     @contextmanager
@@ -184,30 +189,62 @@ class FilmReader:
                 self._reading.difference_update(keys)
                 self._changed.notify_all()
 
-    def _decode(self, films: list[FilmPlan]) -> list[Frames]:
-        def read(film: FilmPlan) -> Frames:
+    @contextmanager
+    def _beside(self, films: Collection[FilmPlan]) -> Iterator[Ahead | None]:
+        """On a GPU, for one look at a time, yield what sees its films while they are decoded."""
+        few = sum(film.num_frames for film in films) <= _FRAMES_AT_ONCE
+        if not (few and self._model.device.type in _IDLE and self._beside_lock.acquire(blocking=False)):
+            yield None
+            return
+        try:
+            with Ahead(self._features) as ahead:
+                yield ahead
+        finally:
+            self._beside_lock.release()
+
+    @torch.inference_mode()
+    def _features(self, pixels: Pixels) -> Features:
+        frames = Frames(pixels=pixels, times_s=np.zeros(len(pixels)))
+        with self._lock:
+            return self._tower(self._processor.pixels([frames], self._model.device, self._model.dtype)[0])
+
+    def _decode(self, films: dict[Hashable, FilmPlan], ahead: Ahead | None) -> dict[Hashable, Frames]:
+        def read(key: Hashable) -> Frames:
+            film, watch = films[key], None if ahead is None else ahead.watch(key)
             with self._decoders:
-                return self._processor.video_processor.read(film.source, film.sampler)
+                return self._processor.video_processor.read(film.source, film.sampler, watch=watch)
 
         if len(films) < 2:
-            return [read(film) for film in films]
+            return {key: read(key) for key in films}
         with ThreadPoolExecutor(min(len(films), _MAX_DECODERS)) as threads:
-            return list(threads.map(read, films))
+            return dict(zip(films, threads.map(read, films), strict=True))
 
-    def _see(self, films: dict[Hashable, Frames], stopwatch: Stopwatch) -> Iterator[tuple[Hashable, KeptFilm]]:
+    def _see(
+        self, films: dict[Hashable, Frames], ahead: Ahead | None, stopwatch: Stopwatch
+    ) -> Iterator[tuple[Hashable, KeptFilm]]:
         for keys in _together([(key, len(frames)) for key, frames in films.items()]):
-            with self._lock:
-                rows = self._rows([films[key] for key in keys])
+            rows = self._rows({key: films[key] for key in keys}, ahead)
             stopwatch.films_seen += len(keys)
             for key, own in zip(keys, rows, strict=True):
                 times_s = tuple(films[key].times_s.tolist())
                 yield key, KeptFilm(rows=own, times_s=times_s, notes=films[key].notes)
 
     @torch.inference_mode()
-    def _rows(self, films: list[Frames]) -> Sequence[Float[Tensor, "token vision"]]:
-        counts = [len(frames) for frames in films]
-        pixels, times_s = self._processor.pixels(films, self._model.device, self._model.dtype)
-        rows = torch.cat(list(self._model.model.see_films(pixels, times_s, counts, tower=self._tower)))
+    def _rows(self, films: dict[Hashable, Frames], ahead: Ahead | None) -> Sequence[Float[Tensor, "token vision"]]:
+        counts = [len(frames) for frames in films.values()]
+        times_s = np.concatenate([frames.times_s for frames in films.values()])
+        seconds = torch.as_tensor(times_s, dtype=torch.float32, device=self._model.device)
+        if ahead is not None:
+            features = torch.cat([ahead.features(key, frames) for key, frames in films.items()])
+            parts = self._model.model.fold_films(lambda first, last: features[first:last], seconds, counts)
+            rows = torch.cat(list(parts))
+        else:
+            with self._lock:
+                pixels, _ = self._processor.pixels(list(films.values()), self._model.device, self._model.dtype)
+                parts = self._model.model.fold_films(
+                    lambda first, last: self._tower(pixels[first:last]), seconds, counts
+                )
+                rows = torch.cat(list(parts))
         if rows.is_cuda:
             # the seconds are those of seeing, not of queueing what is to be seen
             torch.cuda.current_stream(rows.device).synchronize()

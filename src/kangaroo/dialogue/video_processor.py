@@ -25,6 +25,7 @@ from kangaroo.video.decode import Resize, read_frames
 from kangaroo.video.frames import Frames
 from kangaroo.video.isolate import Limits, read_frames_isolated
 from kangaroo.video.plan import choose_frames
+from kangaroo.video.runs import Watch
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
 
@@ -111,20 +112,28 @@ class KangarooVideoProcessor(BaseVideoProcessor):
         """Height and width that the model sees."""
         return self.size["height"], self.size["width"]
 
-    def read(self, source: VideoSource, sampler: FrameSampler | None = None, *, limits: Limits | None = None) -> Frames:
+    def read(
+        self,
+        source: VideoSource,
+        sampler: FrameSampler | None = None,
+        *,
+        limits: Limits | None = None,
+        watch: Watch | None = None,
+    ) -> Frames:
         """Return a film's frames at the model's size.
 
         Args:
             source: The film.
             sampler: Picks the frames; None for the saved one.
             limits: What a worker process may use that decodes the film; None decodes here.
+            watch: As `read_frames` takes it; a worker process tells nobody.
 
         Raises:
             VideoError: The film cannot be read.
         """
         sampler, size_px, resize = sampler or self.frame_sampler, self.size_px, self.resize_rule
         if limits is None:
-            return read_frames(source, sampler, size_px=size_px, resize=resize)
+            return read_frames(source, sampler, size_px=size_px, resize=resize, watch=watch)
         return read_frames_isolated(source, sampler, size_px=size_px, resize=resize, limits=limits)
 
     def flat(

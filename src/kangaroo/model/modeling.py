@@ -97,14 +97,24 @@ class KangarooModel(KangarooPreTrainedModel):
         num_frames: Sequence[int],
         *,
         chunk_frames: int | None = None,
-        tower: Callable[[Tensor], Tensor] | None = None,
     ) -> Iterator[Float[Tensor, "token vision"]]:
-        """Yield the films' features before the projector, a chunk at a time; see `encode_films`.
+        """Yield the films' features before the projector, a chunk at a time; see `encode_films`."""
+        assert len(frames) == len(times_s), f"{len(frames)} frames, {len(times_s)} times"
+        return self.fold_films(
+            lambda first, last: self.vision_tower(frames[first:last]), times_s, num_frames, chunk_frames=chunk_frames
+        )
 
-        `tower` sees in the vision tower's place, to the same features (see `fast_tower`).
-        """
-        assert sum(num_frames) == len(frames) == len(times_s), f"{num_frames} of {len(frames)}, {len(times_s)} times"
-        layout = self.config.layout(image_size_px=frames.shape[-1])
+    def fold_films(
+        self,
+        features_of: Callable[[int, int], Float[Tensor, "frame token vision"]],
+        times_s: Float[Tensor, " frame"],
+        num_frames: Sequence[int],
+        *,
+        chunk_frames: int | None = None,
+    ) -> Iterator[Float[Tensor, "token vision"]]:
+        """Yield what `see_films` yields; `features_of` returns the tower's features from one frame up to another."""
+        assert sum(num_frames) == len(times_s), f"{num_frames} frames, {len(times_s)} times"
+        layout = self.config.layout()
         slots: list[int] = []
         for before, count in _starts(num_frames):
             slots += [before + slot for slot in layout.slots(count)]
@@ -113,8 +123,7 @@ class KangarooModel(KangarooPreTrainedModel):
         for at in range(0, len(slots), step):
             own = slots[at : at + step]
             first, last = own[0], own[-1] + 1
-            features = (tower or self.vision_tower)(frames[first:last])
-            yield self._folded_slots(features, times_s[first:last], [slot - first for slot in own])
+            yield self._folded_slots(features_of(first, last), times_s[first:last], [slot - first for slot in own])
 
     def _folded_slots(
         self, features: Float[Tensor, "frame token vision"], times_s: Float[Tensor, " frame"], slots: list[int]

@@ -298,6 +298,8 @@ _EN = {
         Do you see the {thing} {do}?
         Say whether the {thing} does {do}.
         Would you say that the {thing} does {do}?
+        In this video, does the {thing} {do}?
+        Does the {thing} ever {do}?
         Tell me, can you see the {thing} {do}?
         In the film, does the {thing} {do}?""",
     "yes_no.there": """
@@ -309,6 +311,7 @@ _EN = {
         Do you see a {thing}?
         Say whether there is a {thing}.
         Would you say that there is a {thing}?
+        Does this video show a {thing}?
         Tell me, can you see a {thing}?
         Does the film show a {thing}?""",
 }

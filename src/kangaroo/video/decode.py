@@ -20,7 +20,7 @@ from kangaroo.video.frames import Frames
 from kangaroo.video.info import promised_duration_s
 from kangaroo.video.pictures import array_frame, array_times, decode_picture, folder_times, is_folder, list_pictures
 from kangaroo.video.plan import DecodePlan, Run, choose_frames, make_plan
-from kangaroo.video.runs import Decoded, RunDecoder, SeekError, from_start
+from kangaroo.video.runs import Decoded, RunDecoder, SeekError, Watch, from_start
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.scale import Resize, Scaler, transfer_of
 from kangaroo.video.source import VideoSource
@@ -52,7 +52,12 @@ class FramePlan:
 
 
 def read_frames(
-    source: VideoSource, sampler: FrameSampler, *, size_px: int | tuple[int, int], resize: Resize = Resize.STRETCH
+    source: VideoSource,
+    sampler: FrameSampler,
+    *,
+    size_px: int | tuple[int, int],
+    resize: Resize = Resize.STRETCH,
+    watch: Watch | None = None,
 ) -> Frames:
     """Return the frames on screen at the sampler's times, each once, with their true times.
 
@@ -65,13 +70,14 @@ def read_frames(
         sampler: Picks the times.
         size_px: Side of a square, or (height, width).
         resize: How the picture comes to that size.
+        watch: Told of each frame of a film in a file as it is decoded, unless it is decoded in another process.
 
     Raises:
         VideoError: The film is missing or not one frame of it can be read. What can be read only in part is
             returned with a note.
         OptionError: The sampler's clip starts after the film's end.
     """
-    look = _Look(sampler=sampler, size_px=size_px, resize=resize)
+    look = _Look(sampler=sampler, size_px=size_px, resize=resize, watch=watch)
     with source.fetched() as local:
         if local.apart is not None:
             own = replace(local, apart=None)
@@ -157,6 +163,7 @@ class _Look:
     sampler: FrameSampler
     size_px: int | tuple[int, int]
     resize: Resize
+    watch: Watch | None = None
 
     def at_arrays(self, frames: Frames) -> Frames:
         shown_s, duration_s = array_times(frames)
@@ -219,7 +226,8 @@ class _Look:
             with open_container(source) as (container, stream):
                 transfer = transfer_of(stream.codec_context.color_trc)
                 scaler = self._scaler(pixel_aspect=float(stream.sample_aspect_ratio or 1), transfer=transfer)
-                decoder = RunDecoder(container, stream, timeline, scaler, threads=max(1, cores // len(shares)))
+                threads = max(1, cores // len(shares))
+                decoder = RunDecoder(container, stream, timeline, scaler, threads=threads, watch=self.watch)
                 return decoder.decode(share)
 
         decoded = Decoded()

@@ -3,7 +3,7 @@
 Axes: height, width, channel.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import av
@@ -21,6 +21,10 @@ from kangaroo.video.timeline import Timeline
 # In these codecs a picture marked as no reference is referred to by none, so leaving it out changes no other.
 # HEVC's mark holds only within a temporal layer, and later codecs have none that their decoders skip by.
 _SKIP_EXACT = frozenset({"h264", "mpeg1video", "mpeg2video", "mpeg4"})
+
+
+Watch = Callable[[float, UInt8[np.ndarray, "height width 3"]], None]
+"""Is told a picture's second and the picture, from several threads, in any order, some of them again."""
 
 
 class SeekError(Exception):
@@ -48,10 +52,19 @@ class RunDecoder:
     """Decodes runs of one open container, which stands at its start.
 
     >>> RunDecoder(container, stream, timeline, scaler, threads=2).decode(joined(plan.runs))
+
+    `watch`, if given, is told of each picture as it comes, with its second.
     """
 
     def __init__(
-        self, container: InputContainer, stream: VideoStream, timeline: Timeline, scaler: Scaler, *, threads: int
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        timeline: Timeline,
+        scaler: Scaler,
+        *,
+        threads: int,
+        watch: Watch | None = None,
     ) -> None:
         self.container = container
         self.stream = stream
@@ -60,6 +73,7 @@ class RunDecoder:
         self.context.thread_count = threads
         self.timeline = timeline
         self.scaler = scaler
+        self.watch = watch
         self.skips = self.context.name in _SKIP_EXACT and not timeline.is_by_order
         self.stands_alone = bool(timeline.is_key.all()) and not timeline.is_by_order
         self._at_start = True
@@ -96,6 +110,8 @@ class RunDecoder:
         elif packet not in decoded.pixels:
             decoded.pixels[packet] = self.scaler.pixels(frame)
             decoded.num_damaged += bool(getattr(frame, "is_corrupt", False))
+            if self.watch is not None:
+                self.watch(float(self.timeline.times_s[packet]), decoded.pixels[packet])
 
     def _frames(self, run: Run, decoded: Decoded) -> Iterator[tuple[int, VideoFrame]]:
         """Yield the run's frames as the decoder gives them, each with its packet."""
