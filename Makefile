@@ -119,6 +119,8 @@ bench: install
 bench-gpu: install
 	$(BIN)/python benchmarks/vision_speed.py --peers
 	$(BIN)/python benchmarks/language_speed.py --peers
+	$(BIN)/python benchmarks/language_speed.py --int8 --rows 1
+	$(BIN)/python benchmarks/overlap_speed.py
 	$(BIN)/python benchmarks/cost_of_frames.py --plot docs/pictures/cost.png
 	$(BIN)/python benchmarks/train_speed.py slice
 
