@@ -10,7 +10,6 @@ from threading import Lock
 from typing import Self
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -47,8 +46,8 @@ class Ahead:
         """Return what a film's decoders tell of its frames."""
         return partial(self._take, film)
 
-    def features(self, film: Hashable, frames: Frames) -> Features:
-        """Return the features of a film's frames, in order, once all are seen; those that nobody told of are seen now.
+    def features(self, film: Hashable, frames: Frames) -> list[Float[Tensor, "token vision"]]:
+        """Return the features of each of a film's frames once all are seen; those that nobody told of are seen now.
 
         Raises:
             torch.OutOfMemoryError: The device has no memory for them.
@@ -60,7 +59,7 @@ class Ahead:
                     self._waiting[name] = pixels
             while self._waiting:
                 self._send()
-        return torch.stack([future.result()[place] for future, place in map(self._seen.__getitem__, names)])
+        return [future.result()[place] for future, place in map(self._seen.__getitem__, names)]
 
     def _take(self, film: Hashable, time_s: float, pixels: UInt8[np.ndarray, "height width 3"]) -> None:
         with self._lock:

@@ -235,8 +235,8 @@ class FilmReader:
         times_s = np.concatenate([frames.times_s for frames in films.values()])
         seconds = torch.as_tensor(times_s, dtype=torch.float32, device=self._model.device)
         if ahead is not None:
-            features = torch.cat([ahead.features(key, frames) for key, frames in films.items()])
-            parts = self._model.model.fold_films(lambda first, last: features[first:last], seconds, counts)
+            seen = [features for key, frames in films.items() for features in ahead.features(key, frames)]
+            parts = self._model.model.fold_films(lambda first, last: torch.stack(seen[first:last]), seconds, counts)
             rows = torch.cat(list(parts))
         else:
             with self._lock:
