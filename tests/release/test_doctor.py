@@ -7,7 +7,7 @@ import torch
 
 from kangaroo.cli import run
 from kangaroo.model.presets import joey, kangaroo_8b
-from kangaroo.release.doctor import diagnose, list_devices
+from kangaroo.release.doctor import _advice, diagnose, list_devices
 from kangaroo.release.memory import WORDS, Fit, Precision
 
 HALF = Precision(name="bfloat16", bytes_each=2)
@@ -43,6 +43,14 @@ def test_this_machine_is_named():
     rows = [row for row in diagnose({"joey": joey()}).rows if row.device == "cpu"]
     assert [row.precision for row in rows] == ["float32", "float32, --quantize int8"]
     assert rows[0].most_frames == 220
+
+
+def test_a_device_for_which_triton_cannot_compile_is_told_with_what_to_install():
+    cpu = list_devices()[0]
+    told = [line for line in _advice([cpu, cpu]) if "Triton" in line]
+    assert len(told) == 1
+    assert "install triton, a C compiler" in told[0]
+    assert not [line for line in _advice([cpu]) if "Triton" in line]
 
 
 def test_the_command_is_for_people_and_for_programs(capsys):

@@ -10,6 +10,7 @@ import torch
 
 from kangaroo import __version__
 from kangaroo.model.configuration import KangarooConfig
+from kangaroo.model.fast_llama import runs_kernels
 from kangaroo.model.presets import joey, kangaroo_8b
 from kangaroo.release.memory import Fit, Precision
 from kangaroo.system import memory_bytes, num_cores
@@ -160,4 +161,10 @@ def _advice(devices: list[Device]) -> list[str]:
             "advice: no GPU here; PyTorch's CPU build is gigabytes smaller: choose CPU at "
             "https://pytorch.org/get-started/locally"
         )
+    advice += [
+        f"advice: Triton cannot compile for {device.name}, so answers take plain layers, several times slower; install "
+        "triton, a C compiler and Python's headers (Debian: gcc, python3-dev)"
+        for device in devices[1:]
+        if not runs_kernels(torch.zeros(1, dtype=torch.float16, device=device.name))
+    ]
     return advice
