@@ -1,13 +1,14 @@
 """Frames are seen while others are being decoded, to the same features and the same answers."""
 
 import threading
+from collections import namedtuple
 
 import numpy as np
 import pytest
 import torch
 from taught import ANSWERS, BLUE, FIRST, RED, SECOND, colour_pixels, film, write_film
 
-from kangaroo.chat import ahead, features
+from kangaroo.chat import features
 from kangaroo.chat.ahead import Ahead
 from kangaroo.chat.answerer import Sampling
 from kangaroo.errors import VideoError
@@ -29,6 +30,9 @@ class Counting:
         return torch.from_numpy(pixels).float().mean(dim=(1, 2, 3))[:, None, None]
 
 
+Looked = namedtuple("Looked", "num_frames")
+
+
 def shown(num_frames):
     shades = np.arange(num_frames, dtype=np.uint8)[:, None, None, None]
     return Frames(pixels=shades * np.ones((1, 2, 2, 3), np.uint8), times_s=np.arange(num_frames) / 2)
@@ -36,19 +40,25 @@ def shown(num_frames):
 
 def test_frames_come_in_any_order_and_go_back_in_theirs():
     eye, frames = Counting(), shown(100)
-    with Ahead(eye) as seer:
+    with Ahead(eye, at_once=32) as seer:
         watch = seer.watch("film")
         for place in np.random.default_rng(0).permutation(90):  # decoders work side by side
             watch(frames.times_s[place], frames.pixels[place])
         assert sum(eye.given) <= 64
         assert [one.item() for one in seer.features("film", frames)] == list(range(100))
-    assert eye.given == [32, 32, 32, 4]
+    assert eye.given == [32, 32, 32, 32]  # the last four among them
     assert eye.threads == {"kangaroo-ahead_0"}
 
 
-def test_films_are_told_apart_and_what_is_decoded_again_counts(monkeypatch):
-    monkeypatch.setattr(ahead, "_AT_ONCE", 1)
-    with Ahead(Counting()) as seer:
+def test_a_film_of_few_frames_is_seen_as_it_is():
+    eye = Counting()
+    with Ahead(eye, at_once=32) as seer:
+        seer.features("film", shown(5))
+    assert eye.given == [5]
+
+
+def test_films_are_told_apart_and_what_is_decoded_again_counts():
+    with Ahead(Counting(), at_once=1) as seer:
         for name, shade in (("one", 3), ("other", 5), ("one", 4)):
             seer.watch(name)(0.0, np.full((2, 2, 3), shade, np.uint8))
         pixels = np.zeros((1, 2, 2, 3), np.uint8)
@@ -61,7 +71,7 @@ def test_what_fails_in_its_thread_fails_where_features_are_wanted():
     def eye(_pixels):
         raise torch.OutOfMemoryError("no more")
 
-    with Ahead(eye) as seer, pytest.raises(torch.OutOfMemoryError):
+    with Ahead(eye, at_once=32) as seer, pytest.raises(torch.OutOfMemoryError):
         seer.features("film", shown(3))
 
 
@@ -69,12 +79,11 @@ def test_what_fails_in_its_thread_fails_where_features_are_wanted():
 def idle(monkeypatch):
     """Let a CPU see ahead as a GPU does; count how many frames at a time."""
     monkeypatch.setattr(features, "_IDLE", frozenset({"cpu"}))
-    monkeypatch.setattr(ahead, "_AT_ONCE", 4)
-    given, see = [], Ahead._send
+    given, send = [], Ahead._send
 
     def counted(self):
-        given.append(min(4, len(self._waiting)))
-        see(self)
+        given.append(min(self._at_once, len(self._waiting)))
+        send(self)
 
     monkeypatch.setattr(Ahead, "_send", counted)
     return given
@@ -100,9 +109,11 @@ def test_answers_are_those_of_films_seen_at_their_end(idle, cold, films, tmp_pat
 def test_only_one_look_at_a_time_sees_ahead_and_none_of_many_frames(idle, cold, films, monkeypatch):
     answerer = cold()
     reader = answerer._films
-    with reader._beside([]) as first, reader._beside([]) as second:
+    looked_at = [Looked(num_frames=2)]
+    with reader._beside(looked_at) as first, reader._beside(looked_at) as second, reader._beside([]) as third:
         assert first is not None
         assert second is None
+        assert third is None
     monkeypatch.setattr(features, "_FRAMES_AT_ONCE", 5)
     assert answerer.chat(films[RED]).ask(FIRST).read().text == ANSWERS[RED, FIRST]
     assert not idle

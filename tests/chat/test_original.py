@@ -112,3 +112,15 @@ def test_mistakes_are_told(model, tokenizer):
     with pytest.raises(OptionError, match="training mode"):
         model.train().chat(FILM, QUESTION, tokenizer)
     model.eval()
+
+
+def test_other_weights_answer_anew(model, tokenizer):
+    asked = {"video_path": FILM, "query": QUESTION, "tokenizer": tokenizer, "num_frames": 4, "max_new_tokens": 8}
+    before, _ = model.chat(**asked, do_sample=False)
+    weights = {name: weight.clone() for name, weight in model.state_dict().items()}
+    model.load_state_dict({name: torch.zeros_like(weight) for name, weight in weights.items()})
+    nothing, _ = model.chat(**asked, do_sample=False)
+    assert nothing != before
+    model.load_state_dict(weights, assign=True)
+    again, _ = model.to("cpu").chat(**asked, do_sample=False)
+    assert again == before

@@ -54,6 +54,10 @@ def test_logits_are_those_of_the_plain_step_while_rows_come_and_go(joey):
     put(3)
     step(5)
     assert reader._replay._graph is not None
+    # as after an error; what was recorded reads other memory
+    ours, theirs = Slots(), Slots()
+    put(30)
+    step(5)
 
 
 def test_many_at_once_say_what_they_say_alone(joey):

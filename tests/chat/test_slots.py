@@ -97,8 +97,43 @@ def test_a_step_moves_no_buffer_and_the_last_row_takes_all_memory_along():
     for _ in range(50):
         pair.step()
     assert places == [buffer.data_ptr() for layer in pair.slots.layers for buffer in layer]
+    taken = pair.slots.take(0)
+    assert places == [each.data_ptr() for layer in taken.layers for each in (layer.keys, layer.values)]
     pair.drop(0)
     assert not pair.slots.layers
+
+
+def test_a_row_takes_no_more_room_along_than_it_fills():
+    pair = Pair()
+    pair.put(250, room=5000)
+    kept = pair.slots.take(0)
+    assert all(len(layer.keys.untyped_storage()) == layer.keys.nbytes for layer in kept.layers)
+
+
+def test_what_was_taken_is_not_what_later_rows_write_to():
+    pair = Pair()
+    pair.put(250, room=300)
+    taken = pair.slots.take(0)
+    before = [layer.keys.clone() for layer in taken.layers]
+    pair.drop(0)
+    for length in (30, 9):
+        pair.put(length, room=60)
+        pair.step()
+    assert all(torch.equal(layer.keys, old) for layer, old in zip(taken.layers, before, strict=True))
+
+
+def test_no_two_states_of_any_slots_are_taken_for_one_another():
+    changes = []
+    for _ in range(2):
+        pair = Pair()
+        changes.append(pair.slots.change)
+        pair.put(3, room=9)
+        changes.append(pair.slots.change)
+        pair.step()
+        changes.append(pair.slots.change)
+        pair.drop(0)
+    assert changes[1] == changes[2]
+    assert len(set(changes)) == 4
 
 
 @pytest.mark.parametrize("failing", range(2 * LAYERS))

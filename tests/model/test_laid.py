@@ -37,6 +37,20 @@ def test_those_that_lie_so_stay_where_they_are(room):
     assert end_to_end(parts[::-1], room=room).data_ptr() != whole.data_ptr()
 
 
+def test_a_network_is_laid_once_however_often_it_is_taken():
+    model = KangarooForConditionalGeneration(tiny()).eval()
+    first, second = (FastTower(model.model.vision_tower) for _ in range(2))
+    for one, other in zip(first._blocks, second._blocks, strict=True):
+        places = [[part.data_ptr() for part in block if isinstance(part, torch.Tensor)] for block in (one, other)]
+        assert places[0] == places[1]
+    block, inner = model.model.vision_tower.blocks[0], model.config.vision_config.intermediate_size
+    with torch.no_grad():
+        for part in (block.mlp.w3.weight, block.attn.q_bias, block.attn.v_bias):
+            part.fill_(3.0)
+    assert (first._blocks[0].narrowing[:, :inner] == 3.0).all()
+    assert first._blocks[0].entering_bias.reshape(3, -1).mean(dim=1).tolist() == [3.0, 0.0, 3.0]
+
+
 def test_neighbours_in_a_larger_memory_are_not_taken_for_all_of_it():
     memory = torch.randn(10, 4)
     parts = [nn.Parameter(memory[2:5]), nn.Parameter(memory[5:8])]

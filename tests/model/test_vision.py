@@ -41,13 +41,6 @@ def test_frames_do_not_see_each_other() -> None:
     torch.testing.assert_close(tower(film.pixels), one_by_one, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.gpu
-def test_a_gpu_cuts_frames_into_the_same_patches() -> None:
-    embedding, pixels = build().patch_embed, make_film(2).pixels
-    expected = embedding(pixels)
-    torch.testing.assert_close(embedding.cuda()(pixels.cuda()).cpu(), expected, rtol=1e-5, atol=1e-4)
-
-
 def test_feature_layer_stops_early() -> None:
     deep, shallow = build(), build(feature_layer=0)
     shallow.load_state_dict(deep.state_dict())

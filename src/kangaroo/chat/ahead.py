@@ -16,8 +16,6 @@ from torch import Tensor
 from kangaroo.video.frames import Frames
 from kangaroo.video.runs import Watch
 
-_AT_ONCE = 32  # frames
-
 Pixels = UInt8[np.ndarray, "frame height width 3"]
 Features = Float[Tensor, "frame token vision"]
 
@@ -27,10 +25,12 @@ class Ahead:
 
     Args:
         see: Turns frames into features.
+        at_once: It is given so many at a time, but for the films that are fewer.
     """
 
-    def __init__(self, see: Callable[[Pixels], Features]) -> None:
+    def __init__(self, see: Callable[[Pixels], Features], *, at_once: int) -> None:
         self._see = see
+        self._at_once = at_once
         self._lock = Lock()
         self._waiting: dict[Hashable, UInt8[np.ndarray, "height width 3"]] = {}
         self._seen: dict[Hashable, tuple[Future[Features], int]] = {}
@@ -64,11 +64,14 @@ class Ahead:
     def _take(self, film: Hashable, time_s: float, pixels: UInt8[np.ndarray, "height width 3"]) -> None:
         with self._lock:
             self._waiting[film, time_s] = pixels
-            if len(self._waiting) >= _AT_ONCE:
+            if len(self._waiting) >= self._at_once:
                 self._send()
 
     def _send(self) -> None:
-        names = list(self._waiting)[:_AT_ONCE]
-        pixels = np.stack([self._waiting.pop(name) for name in names])
-        future = self._thread.submit(self._see, pixels)
+        names = list(self._waiting)[: self._at_once]
+        pixels = [self._waiting.pop(name) for name in names]
+        if self._seen:
+            # which frames come last is chance, and fewer at a time might be rounded in another way
+            pixels += pixels[-1:] * (self._at_once - len(pixels))
+        future = self._thread.submit(self._see, np.stack(pixels))
         self._seen |= {name: (future, place) for place, name in enumerate(names)}

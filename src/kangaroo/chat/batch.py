@@ -127,12 +127,17 @@ class Batch:
 
     def _change_rows(self) -> bool:
         """Let go who is done, let in one that waits; tell whether anyone is there."""
+        with self._lock:
+            first = self._waiting[0] if self._waiting else None
+        # looked for before: an answer that was cut short for another question has left when that is asked
         for place in reversed(range(len(self._rows))):
             if self._rows[place].over:
                 self._leave(place)
+        joins = first if len(self._rows) < self._max_rows else None
         with self._lock:
-            joins = self._waiting.popleft() if self._waiting and len(self._rows) < self._max_rows else None
-            if joins is None and not self._rows:
+            if joins is not None:
+                self._waiting.popleft()
+            elif not self._rows and not self._waiting:
                 self._worker = None
                 return False
         if joins is not None:

@@ -193,11 +193,11 @@ class FilmReader:
     def _beside(self, films: Collection[FilmPlan]) -> Iterator[Ahead | None]:
         """On a GPU, for one look at a time, yield what sees its films while they are decoded."""
         few = sum(film.num_frames for film in films) <= _FRAMES_AT_ONCE
-        if not (few and self._model.device.type in _IDLE and self._beside_lock.acquire(blocking=False)):
+        if not (films and few and self._model.device.type in _IDLE and self._beside_lock.acquire(blocking=False)):
             yield None
             return
         try:
-            with Ahead(self._features) as ahead:
+            with Ahead(self._features, at_once=self._model.config.vision_chunk_frames) as ahead:
                 yield ahead
         finally:
             self._beside_lock.release()

@@ -125,6 +125,16 @@ class KangarooForCausalLM(KangarooForConditionalGeneration):
         if not answer.text:
             yield "", History(conversation=asked.reply(""), shown=shown, memory=history.memory)
 
+    def _apply(self, *args: Any, **kwargs: Any) -> "KangarooForCausalLM":
+        """Move or cast, and forget who answered: the weights of before are no longer the model's."""
+        self._answers = None
+        return super()._apply(*args, **kwargs)
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Load as every module does, and forget who answered."""
+        self._answers = None
+        return super().load_state_dict(*args, **kwargs)
+
     def _answerer(self, tokenizer: PreTrainedTokenizerFast, eos_token_id: int | Sequence[int] | None) -> LocalAnswerer:
         """Return who answers: the one of before, unless the tokenizer, the place or the kinds of layers changed."""
         if self.training:

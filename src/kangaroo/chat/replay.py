@@ -37,8 +37,12 @@ class Replay:
     def read_on(self, ids: Sequence[int], slots: Slots) -> Float[Tensor, "row word"]:
         """Return logits that the next call overwrites."""
         words = torch.tensor(ids)
-        if slots.num_changes != self._seen_change:
-            self._graph, self._seen_change = None, slots.num_changes
+        with torch.cuda.device(self._model.device):
+            return self._read_on(words, slots)
+
+    def _read_on(self, words: Int[Tensor, " row"], slots: Slots) -> Float[Tensor, "row word"]:
+        if slots.change != self._seen_change:
+            self._graph, self._seen_change = None, slots.change
             self._ids = words.to(self._model.device)
             return self._step(self._ids, slots)
         self._ids.copy_(words)

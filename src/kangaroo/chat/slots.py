@@ -6,6 +6,7 @@ after the other. Room is made when a row joins, for all that it may come to say:
 Axes: slot, row (a slot in use), head, group (of heads that share keys), position, width (of a head).
 """
 
+from itertools import count
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from kangaroo.model.modeling import KangarooForConditionalGeneration
 # what transformers calls this attention
 SLOTS = "kangaroo_slots"
 _CHUNK = 256  # positions; also what paged kernels like for a page
+_CHANGES = count()  # of all slots: two never have the same number
 _KERNEL_DTYPES = (torch.float16, torch.bfloat16)
 
 
@@ -46,7 +48,7 @@ class Slots:
         layers: Keys and values of each layer.
         positions: Where each row's next token stands, on the device.
         seen: How many positions it attends to.
-        num_changes: How often rows came or went.
+        change: A number that no other state of rows has or had, here or in other slots.
     """
 
     positions: Int[Tensor, " row"]
@@ -54,7 +56,7 @@ class Slots:
 
     def __init__(self) -> None:
         self.lengths: list[int] = []
-        self.num_changes = 0
+        self.change = next(_CHANGES)
         self.layers: list[tuple[Tensor, Tensor]] = []
 
     def put(self, cache: GrowingCache, *, room: int) -> None:
@@ -85,11 +87,16 @@ class Slots:
             self._settle()
 
     def take(self, row: int) -> GrowingCache:
-        """Return what a row holds; drop it then, for it may be the row's own memory, where that serves no other."""
-        cache = GrowingCache()
+        """Return what a row holds, which is to be dropped then.
+
+        It is the row's own memory, where that serves no other and is not much larger; else a copy.
+        """
+        cache, length = GrowingCache(), self.lengths[row]
         for layer in self.layers:
-            own = [each[row : row + 1, :, : self.lengths[row]] for each in layer]
-            cache.add_layer(*(each if len(layer[0]) == 1 else each.clone() for each in own))
+            slots, _, room, _ = layer[0].shape
+            is_own = slots == 1 and room <= length + length // 4 + _CHUNK
+            own = (each[row : row + 1, :, :length] for each in layer)
+            cache.add_layer(*(each if is_own else each.clone() for each in own))
         return cache
 
     def drop(self, row: int) -> None:
@@ -189,7 +196,7 @@ class Slots:
 
     def _settle(self) -> None:
         """Tell the device who is there."""
-        self.num_changes += 1
+        self.change = next(_CHANGES)
         device = self.layers[0][0].device if self.layers else None
         self.positions = torch.tensor(self.lengths, dtype=torch.long, device=device)
         self._places = torch.arange(len(self.lengths), device=device)

@@ -6,27 +6,24 @@ views.
 Axes: row, slot, token (of one row), head, group (of heads that share keys), position, width (of a head).
 """
 
-import logging
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int, Int8
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.attention import sdpa_kernel
 from transformers.cache_utils import Cache
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaModel
 
+from kangaroo.model.gpu import can_be_read, runs_kernels, there
 from kangaroo.model.int8 import Int8Linear, product_of
 from kangaroo.model.laid import end_to_end
-from kangaroo.model.packed import FASTEST_FIRST, HALVES, attend_each
+from kangaroo.model.packed import attend_each, attend_fastest
 
 _FEW_TOKENS = 64  # each of so few reads the keys by itself, as rows do
 _TOKENS_AT_ONCE = 8192  # are widened, for memory's sake
 
-_log = logging.getLogger(__name__)
 Attend = Callable[[int, Tensor], Tensor]
 
 
@@ -39,21 +36,7 @@ def fast_llama(llama: LlamaModel) -> "FastLlama | None":
         and config.hidden_act == "silu"
         and all(_are_alike(parts) for layer in llama.layers for parts in _products(layer))
     )
-    return FastLlama(llama) if suits and runs_kernels(llama.norm.weight) else None
-
-
-def runs_kernels(weight: Tensor) -> bool:
-    """Whether kernels of ours can read this weight where it is: a GPU, half precision, a Triton that can compile."""
-    if not weight.is_cuda or weight.dtype not in HALVES or find_spec("triton") is None:
-        return False
-    from kangaroo.model.kernels import gate
-
-    try:
-        gate(weight.new_zeros(1, 32))
-    except Exception as error:  # Triton's own, a compiler's, the system's
-        _log.warning("Triton cannot compile here (%s); plain layers are used, which are slower", error)
-        return False
-    return True
+    return FastLlama(llama) if suits and can_be_read(llama) and runs_kernels(llama.norm.weight) else None
 
 
 def _products(layer: LlamaDecoderLayer) -> tuple[list[nn.Module], ...]:
@@ -109,6 +92,7 @@ class FastLlama:
         self._llama = llama
         self._layers = [(layer, *map(_matrix, _products(layer))) for layer in llama.layers]
 
+    @there
     def read(self, embeds: Float[Tensor, "token hidden"], cache: Cache) -> Float[Tensor, "1 hidden"]:
         """Read tokens behind those that the cache holds, add them to it, and return the last one's state.
 
@@ -146,6 +130,7 @@ class FastLlama:
 
         return self._normed(*self._through_layers(embeds, attend))
 
+    @there
     def read_on(
         self,
         embeds: Float[Tensor, "row hidden"],
@@ -214,10 +199,7 @@ def _gathered(
 
     tokens, _, width = queries.shape
     if tokens == keys.shape[2]:
-        with sdpa_kernel(FASTEST_FIRST, set_priority=True):
-            gathered = F.scaled_dot_product_attention(
-                queries.transpose(0, 1)[None], keys, values, is_causal=True, enable_gqa=True
-            )
+        gathered = attend_fastest(queries.transpose(0, 1)[None], keys, values, is_causal=True, enable_gqa=True)
         return gathered[0].transpose(0, 1).reshape(tokens, -1)
     if tokens <= _FEW_TOKENS:
         shape = tokens, -1, -1, -1

@@ -12,11 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.attention import sdpa_kernel
 
-from kangaroo.model.fast_llama import runs_kernels
-from kangaroo.model.laid import end_to_end
-from kangaroo.model.packed import FASTEST_FIRST
+from kangaroo.model.gpu import can_be_read, runs_kernels, there
+from kangaroo.model.laid import end_to_end, with_columns
+from kangaroo.model.packed import attend_fastest
 from kangaroo.model.vision import KangarooVisionTower, VisionBlock
 
 _MULTIPLE = 16  # of the MLP's width
@@ -25,7 +24,7 @@ _MULTIPLE = 16  # of the MLP's width
 def fast_tower(tower: KangarooVisionTower) -> "FastTower | None":
     """Return what sees as the tower sees, faster; None where the tower, or where it is, does not suit."""
     alike = all(type(one) is nn.Linear for one in tower.blocks.modules() if hasattr(one, "in_features"))
-    return FastTower(tower) if alike and runs_kernels(tower.cls_token) else None
+    return FastTower(tower) if alike and can_be_read(tower) and runs_kernels(tower.cls_token) else None
 
 
 class _Joined(NamedTuple):
@@ -55,6 +54,7 @@ class FastTower:
         blocks: Any = tower.blocks[: tower.config.num_feature_blocks]
         self._blocks = [_joined(block) for block in blocks]
 
+    @there
     @torch.no_grad()
     def __call__(self, pixel_values: Float[Tensor, "frame 3 height width"]) -> Float[Tensor, "frame token vision"]:
         """Return what the tower returns.
@@ -96,8 +96,7 @@ def _gathered(
     """Return what each token gathers from the others of its frame."""
     rows = len(states)
     split = states.view(num_frames, rows // num_frames, 3, num_heads, -1)
-    with sdpa_kernel(FASTEST_FIRST, set_priority=True):
-        gathered = F.scaled_dot_product_attention(*split.permute(2, 0, 3, 1, 4))
+    gathered = attend_fastest(*split.permute(2, 0, 3, 1, 4))
     return gathered.transpose(1, 2).reshape(rows, -1)
 
 
@@ -106,15 +105,14 @@ def _joined(block: VisionBlock) -> _Joined:
     attention, mlp = block.attn, block.mlp
     width, inner = mlp.w3.weight.shape
     room = -inner % _MULTIPLE
-    narrowing = F.pad(mlp.w3.weight, (0, room))
-    mlp.w3.weight.data = narrowing[:, :inner]
     return _Joined(
         block=block,
         entering=end_to_end([part.weight for part in (attention.q_proj, attention.k_proj, attention.v_proj)]),
-        entering_bias=end_to_end([attention.q_bias, attention.q_bias.new_zeros(width), attention.v_bias]),
+        # between them keys, which have none
+        entering_bias=end_to_end([attention.q_bias, attention.v_bias], room=width)[: 3 * width],
         widening=end_to_end([mlp.w1.weight, mlp.w2.weight], room=room),
         widening_bias=end_to_end([mlp.w1.bias, mlp.w2.bias], room=room),
         norm=end_to_end([mlp.ffn_ln.weight], room=room),
         norm_bias=end_to_end([mlp.ffn_ln.bias], room=room),
-        narrowing=narrowing,
+        narrowing=with_columns(mlp.w3.weight, room),
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,6 +24,18 @@ def end_to_end(parts: Sequence[Shaped[Tensor, "rows ..."]], *, room: int = 0) ->
     whole = torch.cat([F.pad(part, (0, 0) * (part.ndim - 1) + (0, room)) for part in parts])
     for part, own in zip(parts, whole.split(rows), strict=True):
         part.data = own[: len(part)]
+    return whole
+
+
+@torch.no_grad()
+def with_columns(part: Float[Tensor, "rows columns"], room: int) -> Float[Tensor, "rows more_columns"]:
+    """Return a parameter with so many columns of zeros behind its own; one that lies so already stays where it is."""
+    rows, columns = part.shape
+    memory, more = part.untyped_storage(), columns + room
+    if part.stride() == (more, 1) and memory.nbytes() == rows * more * part.element_size():
+        return part.detach().as_strided((rows, more), (more, 1), 0)
+    whole = F.pad(part, (0, room))
+    part.data = whole[:, :columns]
     return whole
 
 

@@ -10,6 +10,7 @@ queries attend to), boundary (between conversations).
 
 from inspect import signature
 from itertools import accumulate, pairwise
+from threading import Lock
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.attention.varlen import varlen_attn
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
@@ -33,12 +34,24 @@ PACKED = "kangaroo_packed"
 _GROUPED: dict[str, Any] = {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
 HALVES = (torch.float16, torch.bfloat16)
 # kinds of attention on a GPU, for long prompts and for frames
-FASTEST_FIRST = [
+_FASTEST_FIRST = [
     SDPBackend.CUDNN_ATTENTION,
     SDPBackend.FLASH_ATTENTION,
     SDPBackend.EFFICIENT_ATTENTION,
     SDPBackend.MATH,
 ]
+_CHOOSING = Lock()  # the order is the process's
+
+
+def attend_fastest(
+    queries: Float[Tensor, "row head token width"],
+    keys: Float[Tensor, "row group position width"],
+    values: Float[Tensor, "row group position width"],
+    **options: Any,
+) -> Float[Tensor, "row head token width"]:
+    """Return what torch's SDPA returns, by the kind of attention that is fastest for long sequences on a GPU."""
+    with _CHOOSING, sdpa_kernel(_FASTEST_FIRST, set_priority=True):
+        return F.scaled_dot_product_attention(queries, keys, values, **options)
 
 
 def allow_packed_rows(model: KangarooForConditionalGeneration) -> None:

@@ -105,15 +105,8 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, pixel_values: Float[Tensor, "frame channel height width"]) -> Float[Tensor, "frame patch vision"]:
         """Return one row per patch, row by row of the grid, in the weights' precision."""
-        pixels = pixel_values.to(self.proj.weight.dtype)
-        if not pixels.is_cuda or type(self.proj) is not nn.Conv2d:  # but something that adapts one
-            return rearrange(self.proj(pixels), "frame vision row column -> frame (row column) vision")
-        # what no window shares is one product, which takes a GPU a tenth of the convolution's time
-        size = self.proj.stride[0]
-        patches = rearrange(
-            pixels, "frame channel (row y) (column x) -> frame (row column) (channel y x)", y=size, x=size
-        )
-        return F.linear(patches, self.proj.weight.flatten(1), self.proj.bias)
+        grid = self.proj(pixel_values.to(self.proj.weight.dtype))
+        return rearrange(grid, "frame vision row column -> frame (row column) vision")
 
 
 class VisionBlock(GradientCheckpointingLayer):

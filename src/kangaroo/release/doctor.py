@@ -10,7 +10,7 @@ import torch
 
 from kangaroo import __version__
 from kangaroo.model.configuration import KangarooConfig
-from kangaroo.model.fast_llama import runs_kernels
+from kangaroo.model.gpu import runs_kernels
 from kangaroo.model.presets import joey, kangaroo_8b
 from kangaroo.release.memory import Fit, Precision
 from kangaroo.system import memory_bytes, num_cores
