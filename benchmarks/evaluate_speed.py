@@ -3,8 +3,8 @@
     python benchmarks/evaluate_speed.py                  # joey, 400 questions about 40 films, on this machine
     python benchmarks/evaluate_speed.py --device cuda --model 8b --films 60 --questions 180 --batch 16 --workers 8
 
-The films are copies of one, each opened, decoded and seen for itself: the sample film, or on a GPU one of 64 s, of which
-64 frames are seen. The clock runs from reading the data set to the last report. Where questions are asked one by one,
+The films are copies of one, each opened, decoded and seen for itself: the sample film, or on a GPU one of 64 s and as
+many frames. The clock runs from reading the data set to the last report. Where questions are asked one by one,
 what the answers say of their own seconds (open, decode, vision, prefill, generate) is taken off, and the rest is the
 harness: prompts and bookkeeping with every question; tables, scoring, the bootstrap, frames for the page and the
 machine's own speed once a run. On a GPU the driver tells five times a second how much of the time the GPU worked, from
