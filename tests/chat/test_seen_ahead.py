@@ -1,7 +1,6 @@
 """Frames are seen while others are being decoded, to the same features and the same answers."""
 
 import threading
-from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from taught import ANSWERS, BLUE, FIRST, RED, SECOND, colour_pixels, film, write
 from kangaroo.chat import features
 from kangaroo.chat.ahead import Ahead
 from kangaroo.chat.answerer import Sampling
+from kangaroo.dialogue.conversation import Conversation
 from kangaroo.errors import VideoError
 from kangaroo.video.decode import read_frames
 from kangaroo.video.frames import Frames
@@ -28,9 +28,6 @@ class Counting:
         self.given.append(len(pixels))
         self.threads.add(threading.current_thread().name)
         return torch.from_numpy(pixels).float().mean(dim=(1, 2, 3))[:, None, None]
-
-
-Looked = namedtuple("Looked", "num_frames")
 
 
 def shown(num_frames):
@@ -109,7 +106,8 @@ def test_answers_are_those_of_films_seen_at_their_end(idle, cold, films, tmp_pat
 def test_only_one_look_at_a_time_sees_ahead_and_none_of_many_frames(idle, cold, films, monkeypatch):
     answerer = cold()
     reader = answerer._films
-    looked_at = [Looked(num_frames=2)]
+    look = reader.plan(Conversation().ask(FIRST, film(RED)), context_tokens=4096, reserve_tokens=8)
+    looked_at = look.plan.films
     with reader._beside(looked_at) as first, reader._beside(looked_at) as second, reader._beside([]) as third:
         assert first is not None
         assert second is None

@@ -7,7 +7,6 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from threading import Lock
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -36,7 +35,7 @@ class Ahead:
         self._seen: dict[Hashable, tuple[Future[Features], int]] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kangaroo-ahead")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Ahead":
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -127,7 +127,7 @@ class KangarooModel(KangarooPreTrainedModel):
 
     def _folded_slots(
         self, features: Float[Tensor, "frame token vision"], times_s: Float[Tensor, " frame"], slots: list[int]
-    ) -> Float[Tensor, "token vision"]:
+    ) -> Float[Tensor, "row vision"]:
         """Give features their times and fold those of the slots."""
         times = temporal_embedding(
             times_s,
