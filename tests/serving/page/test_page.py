@@ -109,7 +109,7 @@ def test_chinese_keeps_the_conversation_and_a_phone_has_room(visitor):
     visitor.sees(".st-key-regenerate", "重新回答")
     until(lambda: visitor.answer() == said)
     visitor.sees(".st-key-answer_0", "24.0 秒中的 24 幅画面 → 782 个 token")
-    visitor.ask("影片里发生了什么？")
+    visitor.ask("蟹是什么时候出现的？")
     assert "秒" in visitor.finished(1)
     visitor.press(f".st-key-answer_1 {LINK}", "秒")
     until(lambda: visitor.second() > 0)
