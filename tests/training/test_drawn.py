@@ -50,8 +50,7 @@ def test_a_still_is_one_frame(stage, tiny_processor):
 def test_rounds_that_a_row_has_no_room_for_are_left_out_whole(several, tiny_processor):
     films = films_of(several, tiny_processor)
     film = make_film(2, duration_s=15.0)
-    mixture = Mixture(num_rounds=4, describe_share=0.0)  # whose rounds are of about one length
-    asked = [training_rounds(film, random.Random(seed), mixture) for seed in range(3)]
+    asked = [training_rounds(film, random.Random(seed), Mixture(num_rounds=4)) for seed in range(3)]
     whole = films.about(film, asked, number=0)
     assert len(whole.conversations) == 3
     length = len(whole.conversations[0])

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 
 @torch.no_grad()
-def end_to_end(parts: Sequence[Shaped[Tensor, "rows ..."]], *, room: int = 0) -> Shaped[Tensor, "all_rows ..."]:
+def end_to_end(parts: Sequence[Shaped[Tensor, "..."]], *, room: int = 0) -> Shaped[Tensor, "..."]:
     """Return the rows of parameters one after the other, each parameter's followed by so many rows of zeros.
 
     Parameters that lie so already stay where they are.

@@ -28,8 +28,7 @@ class Mixture:
 
     Attributes:
         num_rounds: Rounds of one conversation, when the film allows as many.
-        describe_share: Share of conversations with a description: half of them begin with it, in the others it may
-            come anywhere.
+        describe_share: Share of conversations that begin with a description.
         choice_share: Share of the other rounds that are asked with options.
         weights: Families asked more or less often than the others, which weigh 1.
     """
@@ -77,15 +76,11 @@ def training_rounds(film: Film, rng: random.Random, mixture: Mixture) -> list[Ro
     language = rng.choice(tuple(Language))
     mixed = rng.random() < 0.2
     weights = dict(mixture.weights)
-    rounds: list[Round] = []
-    describes = rng.random() < mixture.describe_share
-    told_at = rng.choice((0, rng.randrange(mixture.num_rounds)))
+    rounds = []
+    if rng.random() < mixture.describe_share:
+        rounds.append(_spoken(found[0], language, rng, as_choice=False))
     last: Question | None = None
-    while (by_family or describes) and len(rounds) < mixture.num_rounds:
-        if describes and (len(rounds) == told_at or not by_family):
-            rounds.append(_spoken(found[0], language, rng, as_choice=False))
-            describes, last = False, None
-            continue
+    while by_family and len(rounds) < mixture.num_rounds:
         (family,) = rng.choices(tuple(by_family), [weights.get(family, 1.0) for family in by_family])
         question = by_family[family].pop(rng.randrange(len(by_family[family])))
         if not by_family[family]:
