@@ -8,14 +8,12 @@ with random weights in bfloat16; `tiny` shows that this runs.
 """
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 from cost_of_frames import babbling
+from language_speed import seconds
 from reading_speed import draw, repeat
 
 from kangaroo.chat.features import FilmReader, Stopwatch
@@ -28,18 +26,6 @@ from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
 
 FRAMES = 160
-
-
-def seconds(step: Callable[[], object], repeats: int) -> float:
-    """Return the median seconds of a step that ends with the device idle."""
-    taken = []
-    for _ in range(repeats + 1):
-        began = time.perf_counter()
-        step()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken[1:])
 
 
 def look_at(answerer: LocalAnswerer, source: VideoSource) -> None:
@@ -60,7 +46,8 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
     config = kangaroo_8b() if options.model == "8b" else tiny(vocab_size=len(shipped_tokenizer()))
-    answerer = babbling(config, torch.device(options.device))
+    device = torch.device(options.device)
+    answerer = babbling(config, device)
     with TemporaryDirectory() as folder:
         piece, path = Path(folder) / "piece.mp4", Path(folder) / "film.mp4"
         draw(piece)
@@ -71,11 +58,13 @@ def main() -> None:
             sampler = FrameSampler(num_frames=FRAMES)
             found[:] = [answerer.processor.video_processor.read(source, sampler)]
 
-        decode_s = seconds(decode, options.repeats)
+        decode()
+        decode_s = seconds(decode, options.repeats, device)
         # arrays are not decoded, and planned in no time
         at_hand = VideoSource.from_arrays(found[0].pixels, times_s=found[0].times_s)
-        see_s = seconds(lambda: look_at(answerer, at_hand), options.repeats)
-        both_s = seconds(lambda: look_at(answerer, source), options.repeats)
+        look_at(answerer, at_hand)
+        see_s = seconds(lambda: look_at(answerer, at_hand), options.repeats, device)
+        both_s = seconds(lambda: look_at(answerer, source), options.repeats, device)
     longer = max(decode_s, see_s)
     print(
         f"{FRAMES} frames of {options.minutes:g} minutes: decode {decode_s:.3f} s, see {see_s:.3f} s, "

@@ -4,7 +4,7 @@ import copy
 import random
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,11 +52,15 @@ def idle():
 
 
 @contextmanager
-def reading(batch, *asked):
-    """Iterators of answers that have all joined and handed out their first step."""
+def reading(batch, *asked, gate=None):
+    """Iterators of answers that have all joined and handed out a first step; a gate lets through what that takes."""
     answers = [batch.answer(*one) for one in asked]
     with ThreadPoolExecutor(len(answers)) as threads:
-        firsts = list(threads.map(next, answers))
+        firsts = [threads.submit(next, answer) for answer in answers]
+        # one by one: a thread that comes late finds a step taken before it
+        while wait(firsts, timeout=0.02 if gate else None).not_done:
+            gate.release()
+        firsts = [first.result() for first in firsts]
     try:
         yield list(zip(firsts, answers, strict=True))
     finally:
@@ -200,8 +204,7 @@ def test_a_row_that_explodes_hurts_no_other(batch, prompts, alone, monkeypatch):
 
 
 def test_an_error_of_the_model_reaches_all_who_are_in_and_nobody_after(batch, taught, prompts, gate, alone):
-    gate.release(5)  # a step goes between two prompts
-    with reading(batch, (prompts[0],), (prompts[1],), (prompts[2],)) as answers:
+    with reading(batch, (prompts[0],), (prompts[1],), (prompts[2],), gate=gate) as answers:
         hook = taught.model.language_model.register_forward_pre_hook(broken)
         gate.release(1000)
         for _, steps in answers:
