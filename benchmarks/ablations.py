@@ -6,9 +6,9 @@
 Questions: `curriculum` (five stages, or straight to the last), `times` (the temporal embedding, or every frame at
 second 0), `fold` (patchify, average, or nothing folded), `frames` (trained on films of at most 16, 64 or 160 frames,
 tested on 16 to 160). All at 112 px. Each arm of a question gets the same operations, counted as `kangaroo train` counts
-them, so an arm whose steps are dearer takes fewer. Lettered questions about test films are asked ten times along the
-way: a line of JSON each. Several arms and seeds share a GPU well: start the command once for each. `--tiny` runs on a
-CPU in minutes.
+them, so an arm whose steps are dearer takes fewer; small budgets want many steps, so they are of fewer rows than joey's
+(`--rows`). Lettered questions about test films are asked ten times along the way: a line of JSON each. Several arms and
+seeds share a GPU well: start the command once for each. `--tiny` runs on a CPU in minutes.
 """
 
 import argparse
@@ -121,9 +121,15 @@ def _shortened(stage: Stage) -> tuple[Drawn, ...]:
     return tuple(replace(one, most_s=min(one.most_s, 32.0)) for one in stage.data if isinstance(one, Drawn))
 
 
-def train(
-    arm: Arm, config: KangarooConfig, world: World, *, budget: float, seed: int, out: Path, workers: int, per_pass: int
-) -> None:
+def _sized(arm: Arm, *, rows: int, tiny: bool) -> Arm:
+    stages = tuple(
+        (replace(stage, rows=rows, context_tokens=2048 if tiny else stage.context_tokens), share)
+        for stage, share in arm.stages
+    )
+    return replace(arm, stages=stages, tested=arm.tested[:1] if tiny else arm.tested)
+
+
+def train(arm: Arm, config: KangarooConfig, world: World, *, budget: float, seed: int, out: Path, workers: int) -> None:
     """Train one arm, writing what it can do as it goes."""
     torch.manual_seed(seed)
     tokenizer = shipped_tokenizer()
@@ -150,7 +156,6 @@ def train(
             seed=seed,
             out=out,
             workers=workers,
-            per_pass=per_pass,
         )
         # sharding is for one stage: the next begins with plain weights
         weights = gather_weights(model, world)
@@ -173,7 +178,6 @@ def _train_stage(
     seed: int,
     out: Path,
     workers: int,
-    per_pass: int,
 ) -> float:
     encoder = Encoder(tokenizer, model.config.layout())
     with torch.device("meta"):
@@ -201,7 +205,7 @@ def _train_stage(
         stage,
         Progress(streams=fresh_states(stage)),
         world,
-        rows_per_pass=per_pass,
+        rows_per_pass=stage.rows,
         seed=seed,
     )
     for step in steps:
@@ -269,7 +273,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=3e16, help="operations of each run")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--workers", type=int, default=5)
-    parser.add_argument("--rows-per-pass", type=int, default=8)
+    parser.add_argument("--rows", type=int, default=4, help="of one step, all of which pass at once")
     parser.add_argument("--tiny", action="store_true", help="two layers, on the CPU")
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
@@ -280,19 +284,15 @@ def main() -> None:
     with start_world("cpu" if chosen.tiny else "cuda") as world:
         for seed in chosen.seeds:
             for name, arm in arms(chosen.question).items():
-                if chosen.tiny:
-                    small = ((replace(stage, context_tokens=2048, rows=2), share) for stage, share in arm.stages)
-                    arm = replace(arm, stages=tuple(small), tested=arm.tested[:1])  # noqa: PLW2901
                 if chosen.arms is None or name in chosen.arms:
                     train(
-                        arm,
+                        _sized(arm, rows=chosen.rows, tiny=chosen.tiny),
                         preset(vocab_size=len(shipped_tokenizer())),
                         world,
                         budget=chosen.budget,
                         seed=seed,
                         out=chosen.out / f"{chosen.question}--{name}--{seed}.jsonl",
                         workers=chosen.workers,
-                        per_pass=chosen.rows_per_pass,
                     )
 
 

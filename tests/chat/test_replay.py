@@ -53,7 +53,16 @@ def test_logits_are_those_of_the_plain_step_while_rows_come_and_go(joey):
     step(5)
     put(3)
     step(5)
-    assert reader._replay._graph is not None
+    recorded = dict(reader._replay._recorded)
+    assert set(recorded) >= {1, 2}
+    # another in the place of one that left: in the same buffers nothing is recorded anew
+    for slots in (ours, theirs):
+        slots.drop(1)
+    step(3)
+    put(9)
+    step(3)
+    assert all(reader._replay._recorded[rows] is one for rows, one in recorded.items() if one is not None)
+    assert recorded[2] is not None
     # as after an error; what was recorded reads other memory
     ours, theirs = Slots(), Slots()
     put(30)

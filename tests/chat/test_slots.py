@@ -122,18 +122,41 @@ def test_what_was_taken_is_not_what_later_rows_write_to():
     assert all(torch.equal(layer.keys, old) for layer, old in zip(taken.layers, before, strict=True))
 
 
-def test_no_two_states_of_any_slots_are_taken_for_one_another():
-    changes = []
-    for _ in range(2):
-        pair = Pair()
-        changes.append(pair.slots.change)
-        pair.put(3, room=9)
-        changes.append(pair.slots.change)
-        pair.step()
-        changes.append(pair.slots.change)
-        pair.drop(0)
-    assert changes[1] == changes[2]
-    assert len(set(changes)) == 4
+@given(happenings)
+def test_while_its_number_stays_no_buffer_moves_or_is_another(happened):
+    lie_at, kept = {}, []
+    pairs = [Pair(), Pair()]
+    for number, one in enumerate(happened):
+        pair = pairs[number % 2]
+        rows = len(pair.plain.rows)
+        if isinstance(one, int):
+            pair.put(one, room=one + 40)
+        elif rows and one is not None:
+            pair.drop(int(one * rows))
+        elif rows:
+            pair.step()
+        slots = pair.slots
+        if slots.lengths:
+            own = [slots.positions, slots.seen, *(buffer for layer in slots.layers for buffer in layer)]
+            kept.append(own)  # so that no other is given the same place
+            places = [each.data_ptr() for each in own]
+            assert lie_at.setdefault(slots.buffers, places) == places
+            assert slots.positions.tolist() == slots.lengths
+            assert (slots.seen - 1).tolist() == slots.lengths
+    assert len({tuple(places) for places in lie_at.values()}) == len(lie_at)
+
+
+def test_rows_that_come_and_go_move_no_buffer_that_has_room_for_them():
+    pair = Pair()
+    for length in (250, 30):
+        pair.put(length, room=300)
+    before = pair.slots.buffers
+    pair.step()
+    pair.drop(0)
+    pair.put(20, room=200)
+    assert pair.slots.buffers == before
+    pair.put(20, room=200)
+    assert pair.slots.buffers != before
 
 
 @pytest.mark.parametrize("failing", range(2 * LAYERS))

@@ -122,16 +122,19 @@ def test_wrong_answers_are_three_at_least_different_and_wrong_in_both_languages(
             assert not question.wrong
 
 
-def test_families_are_asked_evenly_and_a_description_comes_first_if_at_all():
-    described, families = 0, Counter()
+def test_families_are_asked_evenly_and_a_description_comes_first_or_anywhere():
+    described, families = Counter(), Counter()
     for seed in range(NUM_FILMS):
         rounds = training_rounds(make_film(seed), random.Random(seed), Mixture(num_rounds=3, describe_share=0.3))
         assert 1 <= len(rounds) <= 3
-        described += rounds[0].family is Family.DESCRIBE
-        assert all(one.family is not Family.DESCRIBE for one in rounds[1:])
-        families.update(one.family for one in rounds[1:])
-    assert described == pytest.approx(0.3 * NUM_FILMS, rel=0.25)
-    assert set(families) == set(Family) - {Family.DESCRIBE}
+        places = [place for place, one in enumerate(rounds) if one.family is Family.DESCRIBE]
+        assert len(places) <= 1
+        described.update(places)
+        families.update(one.family for one in rounds)
+    assert described.total() == pytest.approx(0.3 * NUM_FILMS, rel=0.25)
+    assert described[0] > described[1] + described[2] > 0
+    assert min(described[1], described[2]) > 0
+    assert set(families) == set(Family)
 
 
 def test_no_question_is_asked_twice_of_a_film():

@@ -24,7 +24,7 @@ from kangaroo.model.modeling import KangarooForConditionalGeneration
 # what transformers calls this attention
 SLOTS = "kangaroo_slots"
 _CHUNK = 256  # positions; also what paged kernels like for a page
-_CHANGES = count()  # of all slots: two never have the same number
+_BUFFERS = count()  # of all slots: two never have the same number
 _KERNEL_DTYPES = (torch.float16, torch.bfloat16)
 
 
@@ -48,7 +48,8 @@ class Slots:
         layers: Keys and values of each layer.
         positions: Where each row's next token stands, on the device.
         seen: How many positions it attends to.
-        change: A number that no other state of rows has or had, here or in other slots.
+        buffers: A number that no other buffers have or had, here or in other slots: while it stays, what is in layers,
+            positions and seen stays where it is.
     """
 
     positions: Int[Tensor, " row"]
@@ -56,8 +57,8 @@ class Slots:
 
     def __init__(self) -> None:
         self.lengths: list[int] = []
-        self.change = next(_CHANGES)
         self.layers: list[tuple[Tensor, Tensor]] = []
+        self.buffers = self._settled = next(_BUFFERS)
 
     def put(self, cache: GrowingCache, *, room: int) -> None:
         """Add a row: what `cache` holds, with room for so many positions in all.
@@ -76,6 +77,7 @@ class Slots:
                 own = given.pop()
                 if number == len(self.layers):
                     self.layers.append((_buffer(own[0], 1, room), _buffer(own[1], 1, room)))
+                    self.buffers = next(_BUFFERS)
                 # a row that did not fit may have left some layers larger than others
                 slots, before = self.layers[number][0].shape[0], self.layers[number][0].shape[2]
                 if row == slots or room > before:
@@ -193,15 +195,21 @@ class Slots:
                 larger[row, :, :length] = buffer[row, :, :length]
             grown.append(larger)
         self.layers[number] = grown[0], grown[1]
+        self.buffers = next(_BUFFERS)
 
     def _settle(self) -> None:
         """Tell the device who is there."""
-        self.change = next(_CHANGES)
-        device = self.layers[0][0].device if self.layers else None
-        self.positions = torch.tensor(self.lengths, dtype=torch.long, device=device)
-        self._places = torch.arange(len(self.lengths), device=device)
-        self.seen = (self.positions + 1).int()
-        self._ends = torch.arange(len(self.lengths) + 1, dtype=torch.int32, device=device)
+        if self._settled != self.buffers:
+            self._settled = self.buffers
+            keys, _ = self.layers[0]
+            self._positions = torch.zeros(len(keys), dtype=torch.long, device=keys.device)
+            self._seen = torch.zeros(len(keys), dtype=torch.int32, device=keys.device)
+        rows, device = len(self.lengths), self._positions.device
+        self.positions, self.seen = self._positions[:rows], self._seen[:rows]
+        self.positions.copy_(torch.tensor(self.lengths))
+        self.seen.copy_(self.positions + 1)
+        self._places = torch.arange(rows, device=device)
+        self._ends = torch.arange(rows + 1, dtype=torch.int32, device=device)
         self._starts = {keys.shape[2]: self._ends * keys.shape[2] for keys, _ in self.layers}
 
 

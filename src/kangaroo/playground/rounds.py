@@ -28,7 +28,8 @@ class Mixture:
 
     Attributes:
         num_rounds: Rounds of one conversation, when the film allows as many.
-        describe_share: Share of conversations that begin with a description.
+        describe_share: Share of conversations with a description: half of them begin with it, in the others it may
+            come anywhere.
         choice_share: Share of the other rounds that are asked with options.
         weights: Families asked more or less often than the others, which weigh 1.
     """
@@ -76,11 +77,16 @@ def training_rounds(film: Film, rng: random.Random, mixture: Mixture) -> list[Ro
     language = rng.choice(tuple(Language))
     mixed = rng.random() < 0.2
     weights = dict(mixture.weights)
-    rounds = []
-    if rng.random() < mixture.describe_share:
-        rounds.append(_spoken(found[0], language, rng, as_choice=False))
+    describes = rng.random() < mixture.describe_share
+    count = min(mixture.num_rounds, len(found) if describes else len(found) - 1)
+    described_at = rng.choice((0, rng.randrange(count))) if describes else None
+    rounds: list[Round] = []
     last: Question | None = None
-    while by_family and len(rounds) < mixture.num_rounds:
+    for place in range(count):
+        if place == described_at:
+            rounds.append(_spoken(found[0], language, rng, as_choice=False))
+            last = None
+            continue
         (family,) = rng.choices(tuple(by_family), [weights.get(family, 1.0) for family in by_family])
         question = by_family[family].pop(rng.randrange(len(by_family[family])))
         if not by_family[family]:
