@@ -1,7 +1,7 @@
 """What each idea of joey's training is worth: small runs that differ in one thing, at equal operations.
 
     python benchmarks/ablations.py train curriculum --seeds 0 1 2 --budget 3e16 --out out/ablations
-    python benchmarks/ablations.py report --out out/ablations
+    python benchmarks/ablations.py report --out benchmarks/measured/ablations --plots docs/pictures
 
 Questions: `curriculum` (five stages, or straight to the last), `times` (the temporal embedding, or every frame at
 second 0), `fold` (patchify, average, or nothing folded), `frames` (trained on films of at most 16, 64 or 160 frames,
@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import nan
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Literal, get_args
@@ -225,8 +226,8 @@ def _train_stage(
     return spent + done
 
 
-def report(out: Path) -> None:
-    """Print a table of the ends, and draw the curves over operations."""
+def report(out: Path, plots: Path) -> None:
+    """Print a table of what each arm can do where all of its question have arrived, and draw curves over operations."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -237,16 +238,19 @@ def report(out: Path) -> None:
         question, arm, _ = path.stem.split("--")
         runs[question][arm].append([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
     for question, by_arm in runs.items():
+        reached = 1.05 * min(lines[-1]["flop"] for seeds in by_arm.values() for lines in seeds)
         figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-        print(f"\n## {question}\n\n| arm | frames | seeds | lettered | when | order |\n|---|---|---|---|---|---|")
+        print(f"\n## {question}\n\n| arm | frames | seeds | operations | lettered | when | order |")
+        print("|---|---:|---:|---:|---|---|---|")
         for arm, seeds in by_arm.items():
             for frames in sorted({line["frames"] for lines in seeds for line in lines}):
-                own = [[line for line in lines if line["frames"] == frames] for lines in seeds]
                 ends = [
-                    [lines[-1]["right"].get(name, float("nan")) for lines in own] for name in ("mean", "when", "order")
+                    [line for line in lines if line["frames"] == frames and line["flop"] <= reached][-1]
+                    for lines in seeds
                 ]
-                cells = [f"{mean(each):.3f} ± {stdev(each) if len(each) > 1 else float('nan'):.3f}" for each in ends]
-                print(f"| {arm} | {frames} | {len(own)} | " + " | ".join(cells) + " |")
+                cells = [_cell([end["right"].get(name, nan) for end in ends]) for name in ("mean", "when", "order")]
+                flop = mean(end["flop"] for end in ends)
+                print(f"| {arm} | {frames} | {len(ends)} | {flop:.1e} | " + " | ".join(cells) + " |")
             for lines in seeds:
                 longest = max(line["frames"] for line in lines)
                 shown = [line for line in lines if line["frames"] == longest]
@@ -259,8 +263,13 @@ def report(out: Path) -> None:
         axes.set(xlabel="operations", ylabel="lettered questions right", title=question)
         axes.axhline(0.25, color="grey", linewidth=0.8, linestyle=":")
         axes.legend(frameon=False)
-        figure.savefig(out / f"{question}.png", dpi=130)
+        figure.savefig(plots / f"{question}.png", dpi=130)
         pyplot.close(figure)
+
+
+def _cell(shares: list[float]) -> str:
+    spread = f" ± {stdev(shares):.3f}" if len(shares) > 1 else ""
+    return f"{mean(shares):.3f}{spread}"
 
 
 def main() -> None:
@@ -272,13 +281,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--budget", type=float, default=3e16, help="operations of each run")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--plots", type=Path, help="where curves are drawn; beside the lines by default")
     parser.add_argument("--workers", type=int, default=5)
     parser.add_argument("--rows", type=int, default=4, help="of one step, all of which pass at once")
     parser.add_argument("--tiny", action="store_true", help="two layers, on the CPU")
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     if chosen.what == "report":
-        report(chosen.out)
+        report(chosen.out, chosen.plots or chosen.out)
         return
     preset = tiny if chosen.tiny else joey
     with start_world("cpu" if chosen.tiny else "cuda") as world:

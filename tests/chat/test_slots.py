@@ -59,7 +59,10 @@ class Pair:
             query = self.draw(rows, HEADS, 1, WIDTH)
             keys, values = self.draw(rows, GROUPS, 1, WIDTH), self.draw(rows, GROUPS, 1, WIDTH)
             gathered = self.slots.attend(query, *self.slots.update(keys, values, layer), scaling=None)
-            torch.testing.assert_close(gathered, self.plain.attend(query, keys, values, layer))
+            expected = self.plain.attend(query, keys, values, layer)
+            # in half precision a mean of many values that cancel out keeps the rounding of each
+            near = {} if query.dtype is torch.float32 else {"atol": 1e-3, "rtol": 2e-2}
+            torch.testing.assert_close(gathered, expected, **near)
         self.slots.advance()
 
     def drop(self, row):

@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from enum import StrEnum
 from importlib.resources import files
@@ -28,6 +30,7 @@ class Quantize(StrEnum):
 
 
 _FILES = ("*.json", "*.jinja", "*.safetensors")
+_COPIES = 4  # to a GPU at a time
 
 
 def load(
@@ -75,7 +78,7 @@ def load(
 
         hold_in_int8(network, place)
         called += "-int8"  # its answers are another model's
-    return LocalAnswerer(network.to(place), processor, name=called, max_rows=max_rows, kept=kept)
+    return LocalAnswerer(_moved(network, place), processor, name=called, max_rows=max_rows, kept=kept)
 
 
 def find_folder(name: str | Path, *, wanted: Sequence[str] = _FILES) -> Path:
@@ -181,6 +184,15 @@ def _network(folder: Path, dtype: "torch.dtype") -> Any:
     if wrong:
         raise ModelError(f"{folder}: {len(wrong)} weights are missing or do not fit its config, such as {wrong[0]}")
     return network.eval()
+
+
+def _moved(network: Any, place: "torch.device") -> Any:
+    """Return the network where it is to be. Its weights are only mapped: threads wait for their files side by side."""
+    if place.type != "cpu":
+        parts = (part for part in network.modules() if next(part.children(), None) is None)
+        with ThreadPoolExecutor(_COPIES) as threads:
+            deque(threads.map(lambda part: part.to(place), parts), maxlen=0)
+    return network.to(place)
 
 
 @contextmanager

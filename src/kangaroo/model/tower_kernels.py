@@ -16,11 +16,9 @@ from torch import Tensor, nn
 
 @triton.jit
 @no_type_check
-def _normed(exact, inside, there, width, eps, weight, bias, column):
-    centred = tl.where(inside, exact - tl.sum(exact, axis=0) / width, 0.0)
-    scaled = centred * tl.rsqrt(tl.sum(centred * centred, axis=0) / width + eps)
+def _gained(normed, there, weight, bias, column):
     gain = tl.load(weight + column, mask=there, other=0.0).to(tl.float32)
-    return scaled * gain + tl.load(bias + column, mask=there, other=0.0).to(tl.float32)
+    return normed * gain + tl.load(bias + column, mask=there, other=0.0).to(tl.float32)
 
 
 @triton.jit
@@ -32,7 +30,10 @@ def _add_layer_norm(hidden, delta, weight, bias, normed, width, eps, adds: tl.co
     if adds:
         total += tl.load(delta + place + column, mask=inside, other=0.0)
         tl.store(hidden + place + column, total, mask=inside)
-    result = _normed(total.to(tl.float32), inside, inside, width, eps, weight, bias, column)
+    exact = total.to(tl.float32)
+    centred = tl.where(inside, exact - tl.sum(exact, axis=0) / width, 0.0)
+    scale = tl.rsqrt(tl.sum(centred * centred, axis=0) / width + eps)
+    result = _gained(centred * scale, inside, weight, bias, column)
     tl.store(normed + place + column, result.to(total.dtype), mask=inside)
 
 
@@ -85,15 +86,29 @@ def turn_pairs(
 
 @triton.jit
 @no_type_check
-def _gate_norm(states, weight, bias, gated, width, padded, eps, block: tl.constexpr):
-    row, column = tl.program_id(0).to(tl.int64), tl.arange(0, block)
-    # the whole padded row, in which many numbers are read at a time; its end is zero and counts for nothing
-    there = column < padded
+def _opened(states, row, column, there, padded):
     gate = tl.load(states + row * 2 * padded + column, mask=there, other=0.0).to(tl.float32)
-    up = tl.load(states + (row * 2 + 1) * padded + column, mask=there, other=0.0)
-    opened = gate * tl.sigmoid(gate) * up.to(tl.float32)
-    result = _normed(opened, column < width, there, width, eps, weight, bias, column)
-    tl.store(gated + row * padded + column, result.to(up.dtype), mask=there)
+    up = tl.load(states + (row * 2 + 1) * padded + column, mask=there, other=0.0).to(tl.float32)
+    return gate * tl.sigmoid(gate) * up
+
+
+@triton.jit
+@no_type_check
+def _gate_norm(states, weight, bias, gated, width, padded, eps, first: tl.constexpr, rest: tl.constexpr):
+    # a row in two parts, as rows are no power of two: of 4,096 numbers a third would be read for nothing. Its end is
+    # padding: zeros, which count for nothing
+    row = tl.program_id(0).to(tl.int64)
+    head, tail = tl.arange(0, first), first + tl.arange(0, rest)
+    all_there, there = head < padded, tail < padded
+    opened, opened_tail = _opened(states, row, head, all_there, padded), _opened(states, row, tail, there, padded)
+    mean = (tl.sum(opened, axis=0) + tl.sum(opened_tail, axis=0)) / width
+    centred, centred_tail = opened - mean, tl.where(tail < width, opened_tail - mean, 0.0)
+    squares = tl.sum(centred * centred, axis=0) + tl.sum(centred_tail * centred_tail, axis=0)
+    scale = tl.rsqrt(squares / width + eps)
+    kind = gated.dtype.element_ty
+    own = gated + row * padded
+    tl.store(own + head, _gained(centred * scale, all_there, weight, bias, head).to(kind))
+    tl.store(own + tail, _gained(centred_tail * scale, there, weight, bias, tail).to(kind), mask=there)
 
 
 def gate_norm(
@@ -115,7 +130,7 @@ def gate_norm(
     """
     rows, padded = len(states), states.shape[1] // 2
     gated = states.new_empty(rows, padded)
-    _gate_norm[(rows,)](
-        states, weight, bias, gated, width, padded, eps, block=triton.next_power_of_2(padded), num_warps=8
-    )
+    first = 1 << (width.bit_length() - 1)
+    rest = triton.next_power_of_2(max(1, padded - first))
+    _gate_norm[(rows,)](states, weight, bias, gated, width, padded, eps, first=first, rest=rest)
     return gated
