@@ -5,7 +5,7 @@ import torch
 from kangaroo.dialogue.plan import Plan
 from kangaroo.errors import ContextError
 from kangaroo.model.int8 import Int8Linear
-from kangaroo.model.memory import needed
+from kangaroo.model.memory import most_frames_that, needed
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.system import memory_bytes
 
@@ -40,9 +40,8 @@ class Room:
         most = max(counts, default=0)
         if fits(most):
             return
-        fold = self._config.layout().kernel[0]
-        caps = [cap for cap in range(fold, most, fold) if fits(cap)]
-        advice = f"ask for at most {caps[-1]} frames a film" if caps else "take a smaller model, or another device"
+        cap = most_frames_that(fits, self._config, limit=most)
+        advice = f"ask for at most {cap} frames a film" if cap else "take a smaller model, or another device"
         raise ContextError(
             f"{plan}, {self._bytes(counts, words) / GIB:.1f} GiB: more than the model's device has beside the weights; "
             f"{advice}"

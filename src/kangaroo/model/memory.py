@@ -4,6 +4,7 @@ Its keys and values are kept with a quarter more room; when the answer begins th
 layer, which takes no more.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kangaroo.model.configuration import KangarooConfig
@@ -40,3 +41,9 @@ def needed(config: KangarooConfig, *, num_frames: int, num_tokens: int, bytes_ea
     reading = num_tokens * bytes_each * (3 * text.intermediate_size + 6 * text.hidden_size)
     widened = 2 * bytes_each * text.intermediate_size * text.hidden_size if int8 else 0
     return Need(cache=float(cache), work=float(max(seeing, reading + widened)))
+
+
+def most_frames_that(fits: Callable[[int], bool], config: KangarooConfig, *, limit: int) -> int:
+    """Return the largest number of frames up to a limit, in whole groups that fold together, that fits; 0 for none."""
+    fold = config.layout().kernel[0]
+    return max((count for count in range(fold, limit + 1, fold) if fits(count)), default=0)

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from kangaroo.model.configuration import KangarooConfig
-from kangaroo.model.memory import Need, needed
+from kangaroo.model.memory import Need, most_frames_that, needed
 from kangaroo.release.model import expected_shapes
 
 WORDS = 1024
@@ -67,10 +67,7 @@ class Fit:
 
     def frames_within(self, num_bytes: int | float) -> int:
         """Return the most frames of a film that so much memory serves, at most those of the context; 0 for none."""
-        fold = self._layout.kernel[0]
-        groups = range(0, self.most_frames // fold + 1)
-        fits = [count for count in groups if count and self.need(count * fold).total <= num_bytes]
-        return max(fits, default=0) * fold
+        return most_frames_that(lambda count: self.need(count).total <= num_bytes, self._config, limit=self.most_frames)
 
     def _held(self, name: str, shape: tuple[int, ...]) -> int:
         narrow = self._precision.int8 and _INT8_PART in name and len(shape) == 2
