@@ -242,7 +242,7 @@ JOEY = (
         KANGAROO[4],
         rows=16,
         samples=80_000,
-        rate=3.5e-4,
+        rate=3e-4,
         data=(
             Drawn(least_s=2.5, most_s=64.0, conversations=3, rounds=_ASK_MORE, films=_BRIEF, weight=0.5),
             Drawn(least_s=64.0, most_s=180.0, conversations=2, rounds=_ASK_MORE, films=_BRIEF, weight=0.5),
