@@ -112,6 +112,15 @@ def parse_second(text: str) -> int | None:
     return int(found) if 0 < len(found) < 10 else None
 
 
+def parse_marks(text: str, allowed: str) -> list[int]:
+    """Return the marks that a judge gives, of one digit within a range such as `1-5`; 4.5 and 14 hold no 4.
+
+    >>> parse_marks("4 and 2", "1-5")
+    [4, 2]
+    """
+    return [int(mark) for mark in re.findall(rf"(?<![\d.])[{allowed}](?![\d.]*\d)", text)]
+
+
 def normalise(text: str) -> str:
     """Return a text without what does not matter for equality: case, width, articles, punctuation, extra spaces.
 
