@@ -146,6 +146,9 @@ def test_a_refusal_is_one_line_with_the_servers_own_words(scripted, status, mess
         (b"data: {not json}\n\n", "text/event-stream", None),
         (b'data: {"error": {"message": "out of memory"}}\n\n', "text/event-stream", None),
         (b'data: {"choices": 5}\n\n', "text/event-stream", None),
+        (b"data: " + b"[" * 200_000 + b"\n\n", "text/event-stream", None),
+        (chunk(delta={"content": 5}, finish_reason="stop"), "text/event-stream", None),
+        (chunk(delta={"content": [{"type": "text", "text": "B"}]}), "text/event-stream", None),
         (b'{"choices": [{"message": {"content": "Hi"}}]}', "application/json", None),
         (chunk(delta={"content": "Hi"}), "text/event-stream", None),
         (chunk(delta={"content": "Hi"}), "text/event-stream", 9999),
@@ -157,6 +160,37 @@ def test_what_is_no_whole_chat_completion_is_an_error(scripted, body, kind, leng
         answer.read()
     assert "\n" not in str(caught.value)
     assert answer.finish_reason is FinishReason.CANCELLED
+
+
+END = chunk(delta={}, finish_reason="stop") + b"data: [DONE]\n\n"
+
+
+def test_characters_cut_in_two_are_joined_and_halves_replaced(scripted):
+    pieces = ("a\ud83d", "", "\ude00b", "\ud83d", "c", "\ude00", "\ud83d")
+    body = b"".join(chunk(delta={"content": piece}) for piece in pieces)
+    assert RemoteAnswerer(scripted(body + END)).answer(ASKED).read().text == "a\U0001f600b\ufffdc\ufffd\ufffd"
+
+
+@pytest.mark.parametrize("delta", [{"content": "A" * 1000}, {"content": "A"}, {"reasoning": "A"}])
+def test_an_answer_that_does_not_stop_is_given_up(scripted, delta):
+    answer = RemoteAnswerer(scripted(chunk(delta=delta) * 2000 + END)).answer(ASKED, Sampling(max_new_tokens=8))
+    with pytest.raises(EndpointError, match="does not stop after 8 tokens; does it heed max_tokens"):
+        answer.read()
+    assert len(answer.text) <= 12 * 256
+
+
+def test_an_answer_of_the_longest_tokens_comes_whole(scripted):
+    answer = RemoteAnswerer(scripted(chunk(delta={"content": " " * 128}) * 8 + END)).answer(
+        ASKED, Sampling(max_new_tokens=8)
+    )
+    assert len(answer.read().text) == 8 * 128
+
+
+@pytest.mark.parametrize("usage", [{}, {"prompt_tokens": "many", "completion_tokens": None}])
+def test_a_number_of_tokens_that_is_none_is_left_out(scripted, usage):
+    counted = b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n"
+    answer = RemoteAnswerer(scripted(chunk(delta={"content": "Hi"}) + counted + END)).answer(ASKED).read()
+    assert (answer.text, answer.prompt_tokens, answer.new_tokens) == ("Hi", None, None)
 
 
 def test_what_was_said_before_a_break_stays_in_the_session(scripted):

@@ -1,5 +1,6 @@
 """Finding a data set's tables and films, in folders and archives; nothing else is ever touched."""
 
+import os
 import zipfile
 
 import pytest
@@ -52,6 +53,39 @@ def test_a_film_is_taken_out_of_its_archive_once_whatever_its_name_there(tmp_pat
     assert sorted(one.name for one in tmp_path.iterdir()) == ["data", "unpacked"]
 
 
+def test_archives_of_one_name_in_two_folders_are_kept_apart_and_a_new_one_is_opened_again(tmp_path):
+    for folder in ("one", "two"):
+        put(tmp_path / "data" / folder / "v.zip")
+        with zipfile.ZipFile(tmp_path / "data" / folder / "v.zip", "w") as archive:
+            archive.writestr("clips/a.mp4", folder)
+    data = dataset(tmp_path / "data")
+    assert [data.file(f"{folder}/clips/a.mp4").read_bytes() for folder in ("one", "two")] == [b"one", b"two"]
+    with zipfile.ZipFile(tmp_path / "data" / "one" / "v.zip", "w") as archive:
+        archive.writestr("clips/a.mp4", "downloaded again")
+    assert dataset(tmp_path / "data").file("one/clips/a.mp4").read_bytes() == b"downloaded again"
+
+
+def test_members_may_be_stored_with_a_dot_before(tmp_path):
+    put(tmp_path / "data" / "v.zip")
+    with zipfile.ZipFile(tmp_path / "data" / "v.zip", "w") as archive:
+        archive.writestr("./clips/a.mp4", b"good")
+        archive.writestr("./frames/b/1.jpg", b"picture")
+    data = dataset(tmp_path / "data")
+    assert data.file("clips/a").read_bytes() == b"good"
+    assert [path.name for path in data.file("frames/b").iterdir()] == ["1.jpg"]
+
+
+def test_linked_folders_are_followed_also_in_a_circle(tmp_path):
+    film = put(tmp_path / "elsewhere" / "clips" / "a.mp4")
+    own = put(tmp_path / "data" / "own" / "b.mp4")
+    for name, target in (("all", tmp_path / "elsewhere"), ("again", tmp_path / "data" / "own")):
+        (tmp_path / "data" / name).symlink_to(target)
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "data")
+    data = dataset(tmp_path / "data")
+    assert os.path.samefile(data.file("clips/a"), film)
+    assert data.file("b") == own
+
+
 def test_a_folder_of_pictures_comes_out_whole(tmp_path):
     (tmp_path / "data").mkdir()
     with zipfile.ZipFile(tmp_path / "data" / "frames.zip", "w") as archive:
@@ -62,24 +96,50 @@ def test_a_folder_of_pictures_comes_out_whole(tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == ["000.jpg", "001.jpg", "002.jpg"]
 
 
+def damage(path, mark, offset, content):
+    """Put other bytes into an archive, counted from the last place of a mark."""
+    data = bytearray(path.read_bytes())
+    place = data.rfind(mark) + offset
+    data[place : place + len(content)] = content
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [[(6, b"\x71")], [(8, b"\x00\x08"), (46, b"\xff")]],
+    ids=["version", "name that is no text"],
+)
+def test_an_archive_with_a_damaged_directory_is_named(tmp_path, changes):
+    path = put(tmp_path / "data" / "films.zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.mp4", b"film")
+    for offset, content in changes:
+        damage(path, b"PK\x01\x02", offset, content)
+    with pytest.raises(OptionError, match=r"films\.zip cannot be opened .* https://example"):
+        dataset(tmp_path / "data").file("a")
+
+
 def test_a_broken_archive_is_named(tmp_path):
     put(tmp_path / "data" / "films.zip", b"no archive")
     with pytest.raises(OptionError, match=r"films\.zip cannot be opened .* https://example"):
         dataset(tmp_path / "data").file("a")
 
 
-def test_a_broken_member_is_a_film_that_cannot_be_had(tmp_path):
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_broken_member_is_a_film_that_cannot_be_had(tmp_path, method):
     path = tmp_path / "data" / "films.zip"
     path.parent.mkdir()
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("a.mp4", b"x" * 1000)
-    path.write_bytes(path.read_bytes().replace(b"x" * 1000, b"y" * 1000))
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a.mp4", bytes(range(256)) * 4)
+    damage(path, b"PK\x03\x04", 30 + len("a.mp4") + 2, b"\xff" * 38)
     with pytest.raises(VideoError, match="cannot be taken out"):
         dataset(tmp_path / "data").file("a")
     assert not (tmp_path / "unpacked" / "a.mp4").exists()
 
 
-@pytest.mark.parametrize(("name", "content"), [("t.json", b"{"), ("t.jsonl", b"{}\n{"), ("t.parquet", b"PAR1no")])
+@pytest.mark.parametrize(
+    ("name", "content"), [("t.json", b"{"), ("t.json", b"[" * 200_000), ("t.jsonl", b"{}\n{"), ("t.parquet", b"PAR1no")]
+)
 def test_a_broken_table_is_named(tmp_path, name, content):
     put(tmp_path / "data" / name, content)
     with pytest.raises(OptionError, match=rf"{name} cannot be read .* https://example"):

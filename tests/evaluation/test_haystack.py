@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from answerers import Scripted
 from layouts import opened
@@ -12,6 +13,7 @@ from kangaroo.errors import OptionError
 from kangaroo.evaluation.benchmark import Way
 from kangaroo.evaluation.haystack import Haystack
 from kangaroo.evaluation.table import BENCHMARKS
+from kangaroo.video.write import write_video
 
 pytestmark = pytest.mark.usefixtures("measured_once")
 
@@ -57,6 +59,14 @@ def test_a_film_that_is_too_short_or_a_grid_that_is_none_is_refused(published, t
     ):
         with pytest.raises(OptionError, match=message):
             Haystack(root, root / "hay.mp4", source="x", unpacked=tmp_path, **grid)
+
+
+def test_a_film_of_less_than_a_frame_a_second_is_refused(published, tmp_path):
+    pixels = np.arange(6, dtype=np.uint8)[:, None, None, None] * np.full((1, 48, 64, 3), 30, dtype=np.uint8)
+    write_video(tmp_path / "slow.mp4", pixels, fps=0.5)
+    data = Haystack(published["v-niah"], tmp_path / "slow.mp4", source="x", unpacked=tmp_path, frames=(8,))
+    with pytest.raises(OptionError, match=r"slow\.mp4 holds 4 frames from second 0 to 8"):
+        data.file("8/0/0")
 
 
 @pytest.mark.parametrize("name", [name for name, one in BENCHMARKS.items() if one.way is not Way.SAY])

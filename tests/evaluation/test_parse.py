@@ -113,6 +113,31 @@ def test_what_chooses_nothing_or_several_is_not_guessed(text):
     assert parse_letter(text, OPTIONS) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("The answer is A man walks.", "B"),
+        ("Answer: A man walks", "B"),
+        ("The answer is A man walks by", "B"),
+        ("The answer is A dog barks.", "A"),
+        ("The answer is A because a man walks", "A"),
+        ("The answer is A", "A"),
+        ("The answer is I see it", "H"),
+        ("The answer is I see it all", "H"),
+        ("The answer is I since it is told", "I"),
+    ],
+)
+def test_an_article_begins_an_options_words_and_chooses_no_letter(text, letter):
+    options = ("A dog barks", "A man walks", "Two cats", "A man", *"vwx", "I see it", "All")
+    assert parse_letter(text, options) == letter
+
+
+@pytest.mark.parametrize("options", [("e", "a", "n"), ("red", ""), ("red", "blue", "Red.")])
+def test_no_words_and_the_words_of_two_options_choose_nothing(options):
+    assert [parse_letter(text, options) for text in ("", "?!", "...")] == [None] * 3
+    assert parse_letter("red", ("red", "blue", "Red.")) is None
+
+
 def test_words_count_whole():
     assert parse_letter("bored", COLOURS) is None
     assert parse_letter("at 12 seconds", COLOURS) == "D"
@@ -128,7 +153,14 @@ def test_only_letters_that_were_offered_count():
 
 @pytest.mark.timeout(10)
 def test_long_and_hostile_text_ends_soon():
-    for text in ("A" * 200_000, "(" * 100_000, "answer is " * 30_000, " , " * 60_000, "A or " * 40_000):
+    for text in (
+        "A" * 200_000,
+        "(" * 100_000,
+        "answer is " * 30_000,
+        " , " * 60_000,
+        "A or " * 40_000,
+        "answer" + "(" * 90_000,
+    ):
         parse_letter(text, OPTIONS)
         parse_yes_no(text)
 

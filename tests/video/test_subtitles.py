@@ -69,6 +69,8 @@ def test_blocks_without_numbers_and_many_blank_lines(tmp_path):
         ("1\n00:00:01,000 --> 00:00:02,000\nhi\n\n2\n00:00:xx,000 --> 00:00:02,000\nhi\n", 6),
         ("1\n00:00:05,000 --> 00:00:02,000\nhi\n", 2),
         ("just\nsome words\n", 1),
+        (f"1\n{'9' * 400}:00:01,000 --> {'9' * 400}:00:02,000\nhi\n", 2),
+        (f"1\n{'9' * 5000}:00:01,000 --> {'9' * 5000}:00:02,000\nhi\n", 2),
         (b"1\n00:00:01,000 --> 00:00:02,000\ncaf\xe9\n", 3),
     ],
 )
@@ -80,6 +82,8 @@ def test_a_bad_block_names_file_and_line(tmp_path, text, line):
 def test_missing_and_binary_files(tmp_path):
     with pytest.raises(VideoError, match="cannot be read"):
         read_subtitles(tmp_path / "none.srt")
+    with pytest.raises(VideoError, match="cannot be read"):
+        read_subtitles(tmp_path / "a\0b.srt")
     with pytest.raises(VideoError, match=r"not a subtitle file|not utf-8"):
         read(tmp_path, bytes(200))
 

@@ -28,6 +28,8 @@ from kangaroo.video.source import VideoSource
 _MAX_PICTURE_BYTES = 256 << 20
 _MAX_PLANS = 4096
 _MAX_THREADS = 16
+# an answer is given up where it is beyond doubt that its server does not count tokens
+_LONGEST_TOKEN, _SHORTEST_PIECE, _SPARE_TOKENS = 256, 16, 4  # characters, and tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +197,7 @@ class RemoteAnswerer(OpensSessions):
         with self._reported(answer.model):
             create: Any = self._client.chat.completions.create  # its overloads know no plain dictionaries
             with create(model=answer.model, messages=messages, stream=True, **_options(sampling)) as chunks:
-                for text in _read(chunks, answer):
+                for text in _joined(self._ended(_read(chunks, answer), sampling)):
                     if not answer.timings_s["prefill"]:
                         answer.timings_s["prefill"] = perf_counter() - asked
                     yield text
@@ -204,6 +206,17 @@ class RemoteAnswerer(OpensSessions):
                 f"{self.endpoint} broke off or sent no chat completion; is it an OpenAI-compatible server?"
             )
         answer.timings_s["generate"] = perf_counter() - asked - answer.timings_s["prefill"]
+
+    def _ended(self, pieces: Iterator[str], sampling: Sampling) -> Iterator[str]:
+        """Yield the pieces of an answer, and refuse one that goes far beyond what was asked for."""
+        left = _LONGEST_TOKEN * (sampling.max_new_tokens + _SPARE_TOKENS)
+        for piece in pieces:
+            left -= max(len(piece), _SHORTEST_PIECE)
+            if left < 0:
+                raise EndpointError(
+                    f"{self.endpoint} does not stop after {sampling.max_new_tokens} tokens; does it heed max_tokens?"
+                )
+            yield piece
 
     def _show(self, film: _Film) -> Pictures:
         pictures = self._pictures.get(film.key)
@@ -229,7 +242,7 @@ class RemoteAnswerer(OpensSessions):
             raise EndpointError(f"{self.endpoint} {_refusal(error.status_code, model)} ({_said(error)})") from None
         except (openai.OpenAIError, self._transport_error) as error:
             raise EndpointError(f"{self.endpoint} broke off: {_said(error)}; try again") from None
-        except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
+        except (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError) as error:
             raise EndpointError(
                 f"{self.endpoint} sent something that is no chat completion ({type(error).__name__}); "
                 "is it an OpenAI-compatible server?"
@@ -271,17 +284,41 @@ def _options(sampling: Sampling) -> dict[str, Any]:
 
 
 def _read(chunks: Iterator[Any], answer: Answer) -> Iterator[str]:
+    """Yield a piece of text for each chunk, empty where it holds none, and note what else it tells."""
     for chunk in chunks:
         usage = getattr(chunk, "usage", None)
         if usage is not None:
-            answer.prompt_tokens, answer.new_tokens = usage.prompt_tokens, usage.completion_tokens
-        for choice in chunk.choices[:1]:
-            if choice.delta is not None and choice.delta.content:
-                yield choice.delta.content
-            if choice.finish_reason is not None:
-                answer.finish_reason = FinishReason.LENGTH if choice.finish_reason == "length" else FinishReason.STOP
-                if choice.finish_reason not in ("stop", "length"):
-                    answer.notes += (f"the server ended the answer: {choice.finish_reason}",)
+            answer.prompt_tokens, answer.new_tokens = _told(usage, "prompt_tokens"), _told(usage, "completion_tokens")
+        choice = next(iter(chunk.choices), None)
+        piece = (choice and choice.delta and choice.delta.content) or ""
+        if not isinstance(piece, str):
+            raise TypeError(f"expected text, found {piece!r:.60}")
+        yield piece
+        if choice is not None and choice.finish_reason is not None:
+            answer.finish_reason = FinishReason.LENGTH if choice.finish_reason == "length" else FinishReason.STOP
+            if choice.finish_reason not in ("stop", "length"):
+                answer.notes += (f"the server ended the answer: {choice.finish_reason}",)
+
+
+def _told(usage: Any, name: str) -> int | None:
+    """Return how many tokens the server counts, None where it gives no number."""
+    number = getattr(usage, name, None)
+    return number if isinstance(number, int) else None
+
+
+def _joined(pieces: Iterator[str]) -> Iterator[str]:
+    """Yield text with the halves of a character (UTF-16 surrogates) joined: a server may cut an emoji in two.
+
+    A half that stays alone, which no file can hold, is replaced.
+    """
+    half = ""
+    for piece in pieces:
+        text = half + piece
+        half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        if whole := text[: len(text) - len(half)]:
+            yield whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if half:
+        yield "\ufffd"
 
 
 def _refusal(status: int, model: str | None) -> str:

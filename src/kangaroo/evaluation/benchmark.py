@@ -3,13 +3,18 @@
 Imports without torch.
 """
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from itertools import count
+from string import ascii_uppercase
 from typing import Any
 
 from kangaroo.errors import OptionError
 from kangaroo.evaluation.dataset import Dataset
+from kangaroo.video.sampler import FrameSampler
 
 
 class Rules(StrEnum):
@@ -63,7 +68,7 @@ class Question:
     @property
     def letters(self) -> str:
         """One letter for each option."""
-        return "".join(chr(ord("A") + place) for place in range(len(self.options)))
+        return ascii_uppercase[: len(self.options)]
 
 
 class Outcome(StrEnum):
@@ -111,7 +116,7 @@ class Way(StrEnum):
     FORCE = "force"
 
 
-_MALFORMED = (KeyError, TypeError, AttributeError, IndexError, ValueError)
+_MALFORMED = (KeyError, TypeError, AttributeError, IndexError, ValueError, ArithmeticError, RecursionError)
 Row = Mapping[str, Any]
 Records = Callable[[Dataset], Iterable[Row]]
 Ask = Callable[[Question, str, Rules], Prompt]
@@ -187,19 +192,29 @@ def questions_of(benchmark: Benchmark, data: Dataset) -> list[Question]:
 
 
 def _read(benchmark: Benchmark, data: Dataset) -> Iterator[Question]:
-    seen: dict[str, int] = {}
-    for place, row in enumerate(benchmark.records(data)):
-        try:
-            question = benchmark.question(row)
-            fault = question.fault or _fault(question)
-        except _MALFORMED as error:
-            question = Question(id=f"record {place}", film="", question="")
-            fault = f"the record is malformed ({type(error).__name__}: {error})"
-        number = seen[question.id] = seen.get(question.id, 0) + 1
-        if number > 1:
-            question = replace(question, id=f"{question.id}#{number}")
-            fault = f"{number - 1} before it have its id"
-        yield replace(question, fault=fault)
+    found = [_question(benchmark, place, row) for place, row in enumerate(benchmark.records(data))]
+    taken = {question.id for question in found}
+    seen: Counter[str] = Counter()
+    for question in found:
+        seen[question.id] += 1
+        number = seen[question.id]
+        if number == 1:
+            yield question
+            continue
+        # no name that another record has, whose answer would be taken for this one's
+        unused = next(name for suffix in count(number) if (name := f"{question.id}#{suffix}") not in taken)
+        taken.add(unused)
+        yield replace(question, id=unused, fault=question.fault or f"{number - 1} before it have its id")
+
+
+def _question(benchmark: Benchmark, place: int, row: Row) -> Question:
+    try:
+        question = benchmark.question(row)
+        json.dumps(asdict(question), ensure_ascii=False).encode()  # half a surrogate pair cannot be written down
+        return replace(question, fault=question.fault or next(_faults(question), ""))
+    except _MALFORMED as error:
+        fault = f"the record is malformed ({type(error).__name__}: {error})"
+        return Question(id=f"record {place}", film="", question="", fault=fault)
 
 
 def words(value: Any) -> str:
@@ -213,12 +228,35 @@ def words(value: Any) -> str:
     return str(value)
 
 
-def _fault(question: Question) -> str:
+def each_words(value: Any, absent: tuple[Any, ...] = ()) -> tuple[str, ...]:
+    """Return what a record holds as several texts, without what stands for none.
+
+    Raises:
+        TypeError: It is no list, such as a text whose characters would be taken for options, or not one of words.
+    """
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"expected a list of words, found {value!r:.60}")
+    return tuple(words(one) for one in value if one not in absent)
+
+
+def _faults(question: Question) -> Iterator[str]:
+    """Yield why a question cannot be asked or scored."""
+    options, answer = question.options, question.answer
     if not question.question.strip():
-        return "nothing is asked"
-    is_free = question.task and not question.options
-    if not is_free and not 2 <= len(question.options) <= 26:
-        return f"it has {len(question.options)} options"
-    if question.options and question.answer is not None and question.answer not in tuple(question.letters):
-        return f"its answer {question.answer!r:.40} is not among {question.letters}"
-    return ""
+        yield "nothing is asked"
+    is_free = question.task and not options
+    if not is_free and not 2 <= len(options) <= len(ascii_uppercase):
+        yield f"it has {len(options)} options"
+    if not all(option.strip() for option in options):
+        yield "an option is empty"
+    if answer is not None and not answer.strip():
+        yield "its answer is empty"
+    if options and answer is not None:
+        if answer not in tuple(question.letters):
+            yield f"its answer {answer!r:.40} is not among {question.letters}"
+        elif options.count(options[question.letters.index(answer)]) > 1:
+            yield f"another option has the same words as its answer {answer}"
+    try:
+        FrameSampler(start_s=question.start_s, end_s=question.end_s)
+    except OptionError as error:
+        yield str(error)

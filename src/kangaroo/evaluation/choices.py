@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable
+from string import ascii_uppercase
+from typing import Any
 
-from kangaroo.evaluation.benchmark import Judge, Outcome, Prompt, Question, Rules, Verdict, words
+from kangaroo.evaluation.benchmark import Judge, Outcome, Prompt, Question, Rules, Verdict, each_words
 from kangaroo.evaluation.harnesses import vlmevalkit_letter
 from kangaroo.evaluation.parse import parse_letter
 
@@ -34,12 +36,28 @@ def asked_directly(question: Question, _spoken: str, rules: Rules) -> Prompt:
     return Prompt(text=text, max_new_tokens=LETTER_TOKENS)
 
 
-def unlettered(options: list[str]) -> tuple[str, ...]:
-    """Return options without the letters that a data set writes before them (`A. red`, `(A) red`)."""
+def letter_at(place: int) -> str:
+    """Return the letter of the option at a place, 0 the first.
+
+    Raises:
+        ValueError: No letter stands for it.
+    """
+    if not 0 <= place < len(ascii_uppercase):
+        raise ValueError(f"place {place} of an option is not 0 to {len(ascii_uppercase) - 1}, A to Z")
+    return ascii_uppercase[place]
+
+
+def unlettered(options: Any) -> tuple[str, ...]:
+    """Return options without the letters that a data set writes before them (`A. red`, `(A) red`).
+
+    Raises:
+        TypeError: They are no list of words.
+        ValueError: They are more than letters.
+    """
     bare = []
-    for place, option in enumerate(options):
-        letter = chr(ord("A") + place)
-        bare.append(re.sub(rf"^\s*(?:\({letter}\)|{letter}[.):])\s*", "", words(option)))
+    for place, option in enumerate(each_words(options)):
+        letter = letter_at(place)
+        bare.append(re.sub(rf"^\s*(?:\({letter}\)|{letter}[.):])\s*", "", option))
     return tuple(bare)
 
 
@@ -47,11 +65,14 @@ def split_options(text: str) -> tuple[str, tuple[str, ...]]:
     r"""Split a question that holds its options, a line each: `What?\n(A) red\n(B) blue`, or `A. red`.
 
     Lines before the first option are the question; a line that carries no letter goes on with the option before it.
+
+    Raises:
+        ValueError: Lines go on after option Z.
     """
     question: list[str] = []
     options: list[str] = []
     for line in text.split("\n"):
-        letter = chr(ord("A") + len(options))
+        letter = letter_at(len(options))
         if found := re.match(rf"\s*(?:\({letter}\)|{letter}[.):])\s*(.*)$", line):
             options.append(found[1].strip())
         elif options:
@@ -63,7 +84,7 @@ def split_options(text: str) -> tuple[str, tuple[str, ...]]:
 
 def letter_of(answer: str, options: tuple[str, ...]) -> str:
     """Return the letter of an answer that a data set gives in words; the words themselves where no option has them."""
-    return chr(ord("A") + options.index(answer)) if answer in options else answer
+    return letter_at(options.index(answer)) if answer in options else answer
 
 
 def choice(read: Callable[[str, Question], str | None], *, failing: Outcome = Outcome.UNREAD) -> Judge:

@@ -12,6 +12,7 @@ import os
 import shutil
 import threading
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,14 +25,23 @@ from kangaroo.errors import OptionError, VideoError
 
 _FILMS = frozenset((".mp4", ".mkv", ".webm", ".avi", ".mov", ".gif", ".m4v", ".flv"))
 _PICTURES = frozenset((".jpg", ".jpeg", ".png", ".webp"))
+_SUBTITLES = frozenset((".srt", ".vtt"))
+# what zipfile raises on damage; a RuntimeError is an unknown version or a password, a ValueError a name that is no text
+_DAMAGED = (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError)
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """A file or folder of the data set; `archive` is the zip that holds it."""
+    """A file or folder of the data set; in a zip archive a member, or a folder's pictures, by their names there.
+
+    `version` is another one for each archive, and once it changes.
+    """
 
     path: PurePosixPath
     archive: Path | None = None
+    version: str = ""
+    member: str = ""
+    pictures: tuple[str, ...] = ()
 
 
 class Dataset:
@@ -63,10 +73,6 @@ class Dataset:
             if found := sorted(self.root.glob(pattern)):
                 return [row for path in found for row in self._read(path)]
         raise OptionError(f"{self.root} has no {' or '.join(patterns)}; the data come from {self.source}")
-
-    def names(self, pattern: str) -> list[str]:
-        """Return the names of files that match."""
-        return sorted(path.name for path in self.root.glob(pattern))
 
     def has(self, wanted: str) -> bool:
         """Whether `file` would find something by that name."""
@@ -101,46 +107,66 @@ class Dataset:
         return index
 
     def _entries(self) -> Iterator[_Entry]:
-        for path in sorted(self.root.rglob("*")):
+        for path in self._walk():
             relative = PurePosixPath(path.relative_to(self.root).as_posix())
             if path.suffix.lower() == ".zip" and path.is_file():
                 yield from self._members(path, relative.parent)
-            elif path.suffix.lower() in {*_FILMS, ".srt", ".vtt"} or path.is_dir():
+            elif path.suffix.lower() in _FILMS | _SUBTITLES or path.is_dir():
                 yield _Entry(relative)
+
+    def _walk(self) -> Iterator[Path]:
+        """Yield every file and folder, also behind links, but no folder's content twice: links may go in a circle."""
+        seen: set[Path] = set()
+        starts = [self.root]
+        for start in starts:
+            for folder, folders, files in os.walk(start):
+                here = Path(folder)
+                if here.resolve() in seen:
+                    folders.clear()
+                    continue
+                seen.add(here.resolve())
+                folders.sort()
+                starts += [here / name for name in folders if (here / name).is_symlink()]
+                yield from (here / name for name in sorted([*folders, *files]))
 
     def _members(self, archive: Path, folder: PurePosixPath) -> Iterator[_Entry]:
         try:
             with zipfile.ZipFile(archive) as opened:
-                names = [PurePosixPath(name) for name in opened.namelist() if not name.endswith("/")]
-        except (OSError, zipfile.BadZipFile) as error:
+                names = [name for name in opened.namelist() if not name.endswith("/")]
+            state = archive.stat()
+        except _DAMAGED as error:
             raise OptionError(f"{archive} cannot be opened ({error}); download it again from {self.source}") from None
+        version = f"{archive.relative_to(self.root).as_posix()}\0{state.st_size}\0{state.st_mtime_ns}"
+        pictures: dict[PurePosixPath, list[str]] = defaultdict(list)
         for name in names:
-            if name.suffix.lower() in {*_FILMS, ".srt", ".vtt"}:
-                yield _Entry(folder / name, archive)
-        for parent in dict.fromkeys(name.parent for name in names if name.suffix.lower() in _PICTURES):
-            yield _Entry(folder / parent, archive)
+            path = folder / PurePosixPath(name)
+            if path.suffix.lower() in _FILMS | _SUBTITLES:
+                yield _Entry(path, archive, version, member=name)
+            elif path.suffix.lower() in _PICTURES:
+                pictures[path.parent].append(name)
+        for parent, own in pictures.items():
+            yield _Entry(parent, archive, version, pictures=tuple(own))
 
     def _take_out(self, entry: _Entry, archive: Path) -> Path:
-        inner = entry.path.relative_to(PurePosixPath(archive.parent.relative_to(self.root).as_posix()))
-        name = hashlib.sha256(f"{archive.name}\0{inner}".encode()).hexdigest()[:16]
-        target = self._unpacked / f"{name}{inner.suffix.lower() if inner.suffix.lower() in _FILMS else ''}"
+        name = hashlib.sha256(os.fsencode(f"{entry.version}\0{entry.path}")).hexdigest()[:16]
+        ending = entry.path.suffix.lower()
+        target = self._unpacked / f"{name}{ending if ending in _FILMS else ''}"
         if target.exists():
             return target
         unfinished = target.with_name(f"{target.name}.{os.getpid()}.{threading.get_ident()}")
         try:
             with zipfile.ZipFile(archive) as opened:
-                names = opened.namelist()
                 self._unpacked.mkdir(parents=True, exist_ok=True)
-                if str(inner) in names:
-                    _copy(opened, str(inner), unfinished)
+                if entry.member:
+                    _copy(opened, entry.member, unfinished)
                 else:
                     unfinished.mkdir()
-                    for member in (one for one in names if PurePosixPath(one).parent == inner and one[-1] != "/"):
-                        _copy(opened, member, unfinished / PurePosixPath(member).name)
+                    for picture in entry.pictures:
+                        _copy(opened, picture, unfinished / PurePosixPath(picture).name)
             os.replace(unfinished, target)
-        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+        except _DAMAGED as error:
             if not target.exists():  # else another thread was sooner
-                raise VideoError(f"{inner} cannot be taken out of {archive} ({error})") from None
+                raise VideoError(f"{entry.path} cannot be taken out of {archive} ({error})") from None
         return target
 
     def _read(self, path: Path) -> list[dict[str, Any]]:
@@ -152,7 +178,7 @@ class Dataset:
                 return list(csv.DictReader(io.StringIO(text), dialect="excel-tab"))
             lines = [text] if path.suffix == ".json" else [line for line in text.split("\n") if line.strip()]
             read: list[Any] = [json.loads(line) for line in lines]
-        except (OSError, ValueError, csv.Error) as error:
+        except (OSError, ValueError, RecursionError, csv.Error) as error:
             raise OptionError(f"{path} cannot be read ({error}); download it again from {self.source}") from None
         rows = read[0] if path.suffix == ".json" and isinstance(read[0], list) else read
         return [row if isinstance(row, dict) else {} for row in rows]

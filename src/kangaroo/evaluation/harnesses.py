@@ -5,6 +5,7 @@ Written from what they do, to give their verdicts on the same text; `parse.py` i
 
 import re
 from collections.abc import Iterator
+from string import ascii_uppercase
 
 _PHRASES = (
     *(f"{a}{b} is" for a in ("the ", "") for b in ("answer", "correct answer", "best answer", "correct option")),
@@ -75,7 +76,7 @@ def lmms_eval_mmmu_letter(text: str, options: tuple[str, ...]) -> str | None:
 
     None where it would pick at random.
     """
-    letters = "".join(chr(ord("A") + place) for place in range(len(options)))
+    letters = ascii_uppercase[: len(options)]
     for mark in ",.!?;:'":
         text = text.strip(mark)
     text = f" {text} "

@@ -65,7 +65,7 @@ class Haystack(Dataset):
             )
         shrink = min(1.0, LONGEST_SIDE_PX / max(info.width_px, info.height_px))
         self._size_px = max(1, round(info.height_px * shrink)), max(1, round(info.width_px * shrink))
-        self._frames, self._depths, self._folder = tuple(frames), tuple(depths), unpacked
+        self._frames, self._depths = tuple(frames), tuple(depths)
         self._lock = threading.Lock()
 
     def rows(self, *_patterns: str) -> list[dict[str, Any]]:
@@ -86,9 +86,10 @@ class Haystack(Dataset):
 
         Raises:
             VideoError: The film cannot be read, or a needle is no picture.
+            OptionError: The film has fewer than one frame a second.
         """
         frames, depth, place = self._places[wanted]
-        target = self._folder / "cells" / wanted.replace("/", "-")
+        target = self._unpacked / "cells" / wanted.replace("/", "-")
         with self._lock:
             hay = self._hay()
             if not target.exists():
@@ -113,21 +114,25 @@ class Haystack(Dataset):
 
     def _hay(self) -> list[Path]:
         """Return the film's frames, one a second, as files; decoded a part at a time, for memory's sake."""
-        folder = self._folder / "hay" / self._film.fingerprint()[:16]
+        folder = self._unpacked / "hay" / self._film.fingerprint()[:16]
         folder.mkdir(parents=True, exist_ok=True)
         wanted = [folder.resolve() / f"{second:05d}.jpg" for second in range(max(self._frames))]
         for start in range(0, len(wanted), _CHUNK_S):
             own = wanted[start : start + _CHUNK_S]
             if not own[-1].exists():
                 sampler = FrameSampler(num_frames=len(own), start_s=float(start), end_s=float(start + len(own)))
-                for pixels, path in zip(
-                    read_frames(self._film, sampler, size_px=self._size_px).pixels, own, strict=True
-                ):
+                frames = read_frames(self._film, sampler, size_px=self._size_px).pixels
+                if len(frames) < len(own):
+                    raise OptionError(
+                        f"{self._film.name} holds {len(frames)} frames from second {start} to {start + len(own)}, and "
+                        "each second needs one; give another film"
+                    )
+                for pixels, path in zip(frames, own, strict=True):
                     path.write_bytes(encode_jpeg(pixels))
         return wanted
 
     def _needle(self, place: int) -> Path:
-        path = (self._folder / "needles" / f"{place}.jpg").resolve()
+        path = (self._unpacked / "needles" / f"{place}.jpg").resolve()
         if not path.exists():
             picture = self._needles[place].get("image")
             content = picture.get("bytes") if isinstance(picture, dict) else None

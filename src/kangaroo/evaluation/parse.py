@@ -7,6 +7,7 @@ counted apart.
 import re
 import unicodedata
 from collections.abc import Sequence
+from string import ascii_uppercase
 
 # no Latin letter on either side; Chinese characters may touch
 _LEFT = r"(?<![A-Za-z])(?<![A-Za-z]\.)"
@@ -17,6 +18,7 @@ _PHRASE = (
 )
 _JOINED = r"\s*(?:,|;|/|&|、|\bor\b|\band\b|或者|或|和|与)\s*"
 _NOT = r"(?:\bnot|n't|不是|不选择?|并非|不)\s*(?:(?:option|the answer)\s+|选项\s*)?"
+_LONGEST = 4000  # characters; what goes on beyond is no answer, and would take long to read
 _TRAILING = " .,;:!?。，；：！？、\"'“”‘’「」"
 
 
@@ -28,12 +30,12 @@ def parse_letter(text: str, options: Sequence[str]) -> str | None:
     alone and is not the article "A".
 
     Args:
-        text: The answer as it came.
+        text: The answer as it came; its first 4,000 characters are read.
         options: The words of each option, A first.
     """
     assert 2 <= len(options) <= 26, f"{len(options)} options cannot be lettered"
-    letters = "".join(chr(ord("A") + place) for place in range(len(options)))
-    text = re.sub(r"[*_`#]|\\boxed|\$", "", unicodedata.normalize("NFKC", text)).strip()
+    letters = ascii_uppercase[: len(options)]
+    text = re.sub(r"[*_`#]|\\boxed|\$", "", unicodedata.normalize("NFKC", text[:_LONGEST])).strip()
     one = f"[{letters}]"
     # what is ruled out is not chosen
     text = re.sub(rf"{_NOT}[(\[]?{one}[)\]]?{_RIGHT}", " ", text).strip()
@@ -41,8 +43,8 @@ def parse_letter(text: str, options: Sequence[str]) -> str | None:
         return found[1].upper()
     if re.search(rf"{_LEFT}[(\[]?{one}[)\]\"']*{_JOINED}(?:{_PHRASE})?[(\[]?{one}(?![A-Za-z])", text):
         return None
-    if said := re.findall(rf"(?i:{_PHRASE})({one}){_RIGHT}", text):
-        return str(said[-1])
+    if said := list(re.finditer(rf"(?i:{_PHRASE})({one}){_RIGHT}", text)):
+        return _letter_said(said[-1][1], text[said[-1].start(1) :], options, letters)
     marked = rf"(?:[(\[]({one})[)\]]|{_LEFT}({one})[.):](?![A-Za-z]*\.))"
     all_marked = {first or second for first, second in re.findall(marked, text)}
     if len(all_marked) > 1:
@@ -59,10 +61,23 @@ def parse_letter(text: str, options: Sequence[str]) -> str | None:
     return str(alone.pop()) if len(alone) == 1 else None
 
 
+def _letter_said(letter: str, text: str, options: Sequence[str], letters: str) -> str:
+    """Return the letter that a text begins with, unless it begins an option's words: `A man walks`, `I see it`."""
+    if not re.match(r"[AI]\s+[a-z]", text):
+        return letter
+    said = normalise(text)
+    begun = [
+        (len(words), place)
+        for place, option in enumerate(options)
+        if (words := normalise(option)) and re.match(rf"{re.escape(words)}(?![a-z0-9])", said)
+    ]
+    return letters[max(begun)[1]] if begun else letter
+
+
 def _letter_of_words(text: str, options: Sequence[str], letters: str) -> str | None:
     """Return the letter of the only option whose words the text holds; of two within each other the longer counts."""
     said, words = normalise(text), [normalise(option) for option in options]
-    if said in words:
+    if said and words.count(said) == 1:
         return letters[words.index(said)]
     held = [(place, option) for place, option in enumerate(words) if option and _holds(said, option)]
     longest = [place for place, option in held if not any(option != other and option in other for _, other in held)]
@@ -95,6 +110,15 @@ def parse_second(text: str) -> int | None:
     said = set(re.findall(r"\d+", unicodedata.normalize("NFKC", text)))
     found = said.pop() if len(said) == 1 else ""
     return int(found) if 0 < len(found) < 10 else None
+
+
+def parse_marks(text: str, allowed: str) -> list[int]:
+    """Return the marks that a judge gives, of one digit within a range such as `1-5`; 4.5 and 14 hold no 4.
+
+    >>> parse_marks("4 and 2", "1-5")
+    [4, 2]
+    """
+    return [int(mark) for mark in re.findall(rf"(?<![\d.])[{allowed}](?![\d.]*\d)", text)]
 
 
 def normalise(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kangaroo.errors import VideoError
 
-_CLOCK = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
+_CLOCK = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
 _TIMING = re.compile(rf"^\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s.*)?$")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}")
 _ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
@@ -32,8 +32,9 @@ def read_subtitles(path: str | Path) -> tuple[Subtitle, ...]:
     path = Path(path)
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise VideoError(f"{path}: the subtitles cannot be read ({error.strerror})") from None
+    except (OSError, ValueError) as error:  # the latter where a path holds a zero byte
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise VideoError(f"{path}: the subtitles cannot be read ({reason})") from None
     lines = _decode(data, path).splitlines()
     found = [item for item in _blocks(lines, path) if item.text]
     return tuple(sorted(found, key=lambda item: (item.start_s, item.end_s)))

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from kangaroo.evaluation.benchmark import Benchmark, Outcome, Prompt, Question, Row, Rules, words
-from kangaroo.evaluation.choices import DIRECTLY, choice, options_text, own_prompt
+from kangaroo.evaluation.benchmark import Benchmark, Outcome, Prompt, Question, Row, Rules, each_words, words
+from kangaroo.evaluation.choices import asked_directly, choice, letter_at
 from kangaroo.evaluation.harnesses import longvideobench_letter
 
 _COLUMNS = tuple(f"option{place}" for place in range(5))
@@ -17,8 +17,8 @@ def _question(row: Row) -> Question:
         id=words(row["id"]),
         film=f"videos/{row['video_path']}",
         question=words(row["question"]),
-        options=tuple(words(option) for option in candidates if option not in (None, "N/A")),
-        answer=None if right is None or int(right) < 0 else chr(ord("A") + int(right)),
+        options=each_words(candidates, absent=(None, "N/A")),
+        answer=None if right is None or int(right) < 0 else letter_at(int(right)),
         groups=tuple((name, words(row[name])) for name in ("duration_group", "question_category", "topic_category")),
     )
 
@@ -27,15 +27,12 @@ def _unlabelled(row: Row) -> Question:
     return replace(_question(row), answer=None)
 
 
-def _prompt(question: Question, _: str, rules: Rules) -> Prompt:
-    text = f"{question.question}\n{options_text(question)}\n{DIRECTLY}"
-    match rules:
-        case Rules.STRICT:
-            return own_prompt(question)
-        case Rules.LMMS_EVAL:
-            return Prompt(text=f"{text}\n", max_new_tokens=32)
-        case Rules.VLMEVALKIT:
-            return Prompt(text=text, max_new_tokens=32)
+def _prompt(question: Question, spoken: str, rules: Rules) -> Prompt:
+    prompt = asked_directly(question, spoken, rules)
+    if rules is Rules.STRICT:
+        return prompt
+    ending = "\n" if rules is Rules.LMMS_EVAL else ""
+    return replace(prompt, text=f"{prompt.text}{ending}", max_new_tokens=32)
 
 
 def _submission(read: Iterable[tuple[Question, str | None]]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kangaroo.evaluation.benchmark import Benchmark, Prompt, Question, Row, Rules, words
+from kangaroo.evaluation.benchmark import Benchmark, Prompt, Question, Row, Rules, each_words, words
 from kangaroo.evaluation.choices import LETTER_TOKENS, choice, options_text, own_prompt, split_options
 from kangaroo.evaluation.dataset import Dataset
 from kangaroo.evaluation.harnesses import lmms_eval_letter
@@ -10,7 +10,8 @@ from kangaroo.evaluation.harnesses import lmms_eval_letter
 
 def _records(data: Dataset) -> Iterator[Row]:
     for row in data.rows("video_info.meta.jsonl"):
-        for asked in row.get("qa", [{}]):  # a film without questions is told as one that cannot be asked
+        every = row.get("qa")
+        for asked in every if isinstance(every, list) else [{}]:  # a film without is told as one that cannot be asked
             yield {"film": row, "asked": asked}
 
 
@@ -23,7 +24,7 @@ def _question(record: Row) -> Question:
         question=said,
         options=options,
         answer=words(asked["answer"]),
-        groups=(*(("type", words(kind)) for kind in asked["question_type"]), ("film", words(film["type"]))),
+        groups=(*(("type", kind) for kind in each_words(asked["question_type"])), ("film", words(film["type"]))),
     )
 
 

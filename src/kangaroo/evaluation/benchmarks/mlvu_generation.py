@@ -1,7 +1,5 @@
 """MLVU's two tasks that are told freely; G-Avg is their mean. A judge gives each answer two marks of 1 to 5."""
 
-import re
-
 from kangaroo.evaluation.benchmark import (
     Appeals,
     Benchmark,
@@ -14,6 +12,7 @@ from kangaroo.evaluation.benchmark import (
     words,
 )
 from kangaroo.evaluation.benchmarks.mlvu import MLVU, records
+from kangaroo.evaluation.parse import parse_marks
 
 _TOLD = {
     "8_sub_scene": (
@@ -53,8 +52,8 @@ def _appeal(question: Question, output: str, _found: Verdict, _rules: Rules) -> 
 
 
 def _ruling(_: Question, reply: str) -> float | None:
-    marks = re.findall(r"(?<![\d.])[1-5](?![\d.]*\d)", reply)
-    return (int(marks[0]) + int(marks[1])) / _MARKS if len(marks) == 2 else None
+    marks = parse_marks(reply, "1-5")
+    return sum(marks) / _MARKS if len(marks) == 2 else None
 
 
 MLVU_GENERATION = Benchmark(

@@ -13,6 +13,7 @@ from kangaroo.evaluation.benchmark import (
     Verdict,
     words,
 )
+from kangaroo.evaluation.parse import parse_marks
 
 _FULL = 3
 # the authors' nine kinds of ability, and the finer ones that records name
@@ -65,8 +66,8 @@ def _appeal(question: Question, output: str, _found: Verdict, _rules: Rules) -> 
 
 
 def _ruling(_: Question, reply: str) -> float | None:
-    points = re.findall(r"(?<![\d.])[0-3](?![\d.]*\d)", reply)
-    return int(points[0]) / _FULL if len(points) == 1 else None
+    points = parse_marks(reply, f"0-{_FULL}")
+    return points[0] / _FULL if len(points) == 1 else None
 
 
 MMBENCH_VIDEO = Benchmark(

@@ -7,7 +7,15 @@ import re
 from collections.abc import Iterator
 
 from kangaroo.evaluation.benchmark import Appeals, Benchmark, Outcome, Prompt, Question, Row, Rules, Verdict, words
-from kangaroo.evaluation.choices import LETTER_TOKENS, OWN_TOKENS, options_text, split_options, verdict
+from kangaroo.evaluation.choices import (
+    LETTER_TOKENS,
+    OWN_TOKENS,
+    letter_at,
+    letter_of,
+    options_text,
+    split_options,
+    verdict,
+)
 from kangaroo.evaluation.dataset import Dataset
 from kangaroo.evaluation.parse import parse_letter, parse_yes_no
 
@@ -30,13 +38,17 @@ def _question(row: Row) -> Question:
         options, answer = split_options(text)[1], answer[:1]
     elif task == MATCHING:
         options = tuple(one.strip() for _, _, one in _NAMED.findall(text))
-        said = answer.partition(": ")[2].strip()
-        answer = chr(ord("A") + options.index(said)) if said in options else answer
+        answer = letter_of(answer.partition(": ")[2].strip(), options)
+    elif task == YES_NO and answer not in ("yes", "no"):
+        raise ValueError(f"its answer {answer!r:.40} is neither yes nor no")
     if task in (CHOICE, MATCHING) and not options:
         raise ValueError(f"no options in {text!r:.60}")
     rubric = ""
     if task == CAPTIONING:
         rubric, answer = words(row["mc_question"]), words(row["mc_answer"])[:1]
+        letters = [letter_at(place) for place in range(len(split_options(rubric)[1]))]
+        if len(letters) < 2 or answer not in letters:
+            raise ValueError(f"no options with {answer!r} in {rubric!r:.60}")
     return Question(
         id=row["id"],
         film=f"videos/{row['video_id']}",
@@ -95,7 +107,7 @@ def _named(question: Question, output: str) -> str | None:
             or inner == sentence
             or output.replace(".", "") in (name, mark)
         ):
-            said = chr(ord("A") + place)
+            said = letter_at(place)
     return said
 
 

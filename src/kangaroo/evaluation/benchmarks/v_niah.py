@@ -15,10 +15,12 @@ from kangaroo.evaluation.parse import normalise, parse_letter
 def _question(row: Row) -> Question:
     frames, depth = row["frames"], row["depth"]
     name = name_of(frames, depth, row["needle"])
+    asked = words(row["question"]).strip()
+    split_options(asked)  # refuses now what could not be read later
     return Question(
         id=name,
         film=name,
-        question=words(row["question"]).strip(),
+        question=asked,
         answer=words(row["answer"]).strip(),
         groups=(("frames", str(frames)), ("depth", f"{depth:g}"), ("needle", str(row["needle"]))),
         task="needle",
@@ -39,11 +41,8 @@ def _judge_said(question: Question, output: str, _rules: Rules) -> Verdict:
     parsed = parse_letter(output, options) if len(options) > 1 else normalise(output) or None
     if parsed is None:
         return Verdict(outcome=Outcome.UNREAD, score=0.0)
-    return Verdict(outcome=Outcome.READ, parsed=parsed, score=float(parsed in (question.answer, _plain(question))))
-
-
-def _plain(question: Question) -> str:
-    return normalise(question.answer or "")
+    right = question.answer or ""
+    return Verdict(outcome=Outcome.READ, parsed=parsed, score=float(parsed in (right, normalise(right))))
 
 
 V_NIAH = Benchmark(

@@ -5,7 +5,15 @@ authors' own scorer does.
 """
 
 from kangaroo.evaluation.benchmark import Benchmark, Prompt, Question, Row, Rules, Verdict, words
-from kangaroo.evaluation.choices import DIRECTLY, LETTER_TOKENS, options_text, own_prompt, unlettered, verdict
+from kangaroo.evaluation.choices import (
+    DIRECTLY,
+    LETTER_TOKENS,
+    letter_at,
+    options_text,
+    own_prompt,
+    unlettered,
+    verdict,
+)
 from kangaroo.evaluation.parse import parse_letter
 
 _LONGEST_MIN = 10
@@ -19,15 +27,14 @@ _WITH_PICTURE = "Relation Reasoning-Image"
 
 
 def _question(row: Row) -> Question:
-    options = row["Answer_Choices"]
     kind = words(row["Type"])
     minutes = min(_LONGEST_MIN, int(float(row["time"]) // 60))
     return Question(
         id=words(row["question_id"]),
         film=words(row["video_name"]),
         question=words(row["Question"]),
-        options=unlettered(options),
-        answer=chr(ord("A") + int(row["Answer"])),
+        options=unlettered(row["Answer_Choices"]),
+        answer=letter_at(int(row["Answer"])),
         groups=(
             ("half", "reasoning" if kind in _REASONING else "understanding"),
             ("type", kind),
