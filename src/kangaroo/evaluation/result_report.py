@@ -16,6 +16,7 @@ from kangaroo.chat.pictures import take_pictures
 from kangaroo.errors import KangarooError
 from kangaroo.evaluation.benchmark import Outcome
 from kangaroo.evaluation.dataset import Dataset
+from kangaroo.evaluation.json_files import replace_json
 from kangaroo.evaluation.published import published
 from kangaroo.evaluation.report import machine_line, percent
 from kangaroo.evaluation.results import Judged
@@ -68,10 +69,10 @@ class BenchmarkReport:
 
     def write(self, folder: Path, stem: str) -> None:
         """Write `stem.json`, `stem.md` and `stem.html`."""
-        text = json.dumps(self.values, ensure_ascii=False, indent=1)
-        (folder / f"{stem}.json").write_text(text + "\n", encoding="utf-8")
+        replace_json(folder / f"{stem}.json", self.values)
         (folder / f"{stem}.md").write_text(self.markdown(), encoding="utf-8")
-        (folder / f"{stem}.html").write_text(self.html(), encoding="utf-8")
+        # an answer may hold half of a surrogate pair, which no UTF-8 can spell
+        (folder / f"{stem}.html").write_text(self.html(), encoding="utf-8", errors="replace")
 
     def markdown(self) -> str:
         """Return the report as Markdown."""
@@ -133,6 +134,8 @@ class BenchmarkReport:
             )
             head = f"**{percent(values['score'])}**{points} (95 % over films: {low} to {high}) over {whole}, {how}."
         lines = [head, f"Asked by the rules {about['rules']}, scored by {values['rules']}. Greedy."]
+        if values["unasked"]:
+            lines.append(f"**{values['unasked']:,} questions were not asked yet**: the run was cut off, or goes on.")
         if strict := values["strictly"]:
             score = "" if strict["score"] is None else f", and the score is {percent(strict['score'])}"
             lines.append(f"By our strict rules {strict['differ']:,} of these answers count otherwise{score}.")

@@ -11,8 +11,8 @@ from typing import Any
 
 from kangaroo.evaluation.asking import Blame
 from kangaroo.evaluation.benchmark import Appeals, Benchmark, Outcome, Question, Rules, Verdict
+from kangaroo.evaluation.json_files import Line
 from kangaroo.evaluation.referee import Referee
-from kangaroo.evaluation.runner import Line
 from kangaroo.evaluation.score import cluster_bootstrap, share, wilson
 
 _LISTED = 20
@@ -94,8 +94,11 @@ def judge_line(benchmark: Benchmark, question: Question, line: Line | None, rule
     )
 
 
-def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules) -> dict[str, Any]:
-    """Return every figure of a run under some rules, as `report.json` holds them."""
+def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules, *, total: int) -> dict[str, Any]:
+    """Return every figure of a run under some rules, as `report.json` holds them.
+
+    `total` counts the questions that were not reached yet too.
+    """
     scored = [one for one in judged if one.score is not None]
     verdicts = [one.verdict for one in judged if one.verdict is not None]
     mean_over = benchmark.mean_over.get(rules)
@@ -107,6 +110,7 @@ def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules) -> dic
         "rules": rules,
         "reading": READING,
         "questions": len(judged),
+        "unasked": total - len(judged),
         "number": len(scored),
         "films": len({one.question.film for one in scored}),
         **_overall(scored, groups, mean_over),

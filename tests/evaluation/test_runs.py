@@ -1,0 +1,168 @@
+"""What is done with runs as folders: unfinished ones are told, and only what belongs together is joined."""
+
+import json
+import logging
+
+import pyarrow
+import pytest
+from answerers import Scripted
+from layouts import write
+from pyarrow import parquet
+from running import questions, read, run
+
+from kangaroo.chat.answerer import Likelihood
+from kangaroo.errors import OptionError
+from kangaroo.evaluation.alone import alone_in
+from kangaroo.evaluation.batch import answer_questions
+from kangaroo.evaluation.benchmark import Rules
+from kangaroo.evaluation.measure import Shard
+from kangaroo.evaluation.runs import compare, merge, rescore
+from kangaroo.evaluation.table import BENCHMARKS
+
+pytestmark = pytest.mark.usefixtures("measured_once")
+
+
+def saying(text):
+    return Scripted(lambda question, film: text, name="rote")
+
+
+def killed_after(number):
+    class Killed(BaseException):
+        pass
+
+    def reply(question, film):
+        if answerer.asked > number:
+            raise Killed
+        return "A"
+
+    answerer = Scripted(reply, name="rote")
+    return answerer, Killed
+
+
+def test_a_run_that_was_cut_off_says_how_much_is_left(published, tmp_path, caplog):
+    total = len(questions("mlvu", published["mlvu"], tmp_path))
+    dying, killed = killed_after(3)
+    with pytest.raises(killed):
+        run(dying, "mlvu", published["mlvu"], tmp_path / "cut")
+    report = rescore(BENCHMARKS, tmp_path / "cut", Rules.STRICT)
+    left = report.values["unasked"]
+    assert 0 < left == total - report.values["questions"]
+    assert f"**{left} questions were not asked yet**" in report.markdown()
+    whole = run(saying("A"), "mlvu", published["mlvu"], tmp_path / "cut")
+    assert (whole["unasked"], whole["questions"]) == (0, total)
+    assert "not asked yet" not in (tmp_path / "cut" / "report.md").read_text(encoding="utf-8")
+
+    dying, killed = killed_after(2)
+    with pytest.raises(killed):
+        run(dying, "mlvu", published["mlvu"], tmp_path / "1", shard=Shard(number=1, of=2))
+    run(saying("A"), "mlvu", published["mlvu"], tmp_path / "2", shard=Shard(number=2, of=2))
+    with caplog.at_level(logging.WARNING):
+        joined = merge(BENCHMARKS, [tmp_path / "1", tmp_path / "2"], tmp_path / "joined")
+    assert f"{tmp_path / '1'} is unfinished: {joined.values['unasked']} of its" in caplog.text
+    assert str(tmp_path / "2") not in caplog.text
+    assert "were not asked yet" in joined.markdown()
+
+
+def test_shards_of_other_weights_are_not_joined(published, tmp_path):
+    for number in (1, 2):
+        answerer = saying("A")
+        answerer.score = lambda conversation, continuations, number=number: [
+            Likelihood(nats=-10.0 * number, num_tokens=1, is_greedy=False) for _ in continuations
+        ]
+        run(answerer, "mlvu", published["mlvu"], tmp_path / str(number), shard=Shard(number=number, of=2))
+    with pytest.raises(OptionError, match="differ in likelihoods"):
+        merge(BENCHMARKS, [tmp_path / "1", tmp_path / "2"], tmp_path / "joined")
+
+
+def test_questions_that_share_an_id_alone_are_not_compared(published, short_film, tmp_path):
+    """MLVU's ids are positions."""
+    run(saying("A"), "mlvu", published["mlvu"], tmp_path / "ours")
+    for name, files in (("one", "1_plotQA.json"), ("all", "*.json")):
+        root = write("mlvu", tmp_path / f"data {name}", short_film)
+        for path in (root / "MLVU" / "json").glob(files):
+            rows = json.loads(path.read_text(encoding="utf-8"))
+            changed = [{**row, "question": f"Otherwise: {row['question']}"} for row in rows]
+            path.write_text(json.dumps(changed), encoding="utf-8")
+        run(saying("A"), "mlvu", root, tmp_path / name)
+    number = read(tmp_path / "ours")["number"]
+    found = compare(BENCHMARKS, tmp_path / "ours", tmp_path / "one", Rules.STRICT)
+    assert 0 < found["unlike"] == number - found["number"]
+    assert found["only_in_one"] == 0
+    with pytest.raises(OptionError, match=f"in common: {number} have the same id"):
+        compare(BENCHMARKS, tmp_path / "ours", tmp_path / "all", Rules.STRICT)
+
+
+def test_answers_to_a_file_of_questions_are_no_run_to_compare(tmp_path):
+    (tmp_path / "questions.jsonl").write_text('{"video": null, "question": "Who?"}\n', encoding="utf-8")
+    answer_questions(saying("I"), tmp_path / "questions.jsonl", tmp_path / "out")
+    with pytest.raises(OptionError, match="holds no run of a benchmark"):
+        compare(BENCHMARKS, tmp_path / "out.run", tmp_path / "out.run", Rules.STRICT)
+
+
+def test_what_is_submitted_stays_when_other_rules_score(published, tmp_path):
+    article = saying("A man does it; the option is B.")
+    run(article, "egoschema-full", published["egoschema-full"], tmp_path)
+    before = read(tmp_path, "submission.json")
+    assert before["000-uuid"] == 1
+    rescore(BENCHMARKS, tmp_path, Rules.VLMEVALKIT)
+    assert read(tmp_path, "submission.json") == before
+    assert read(tmp_path, "submission-vlmevalkit.json")["000-uuid"] == 0
+
+
+def test_a_record_that_comes_twice_or_says_nothing_changes_no_submission(published, short_film, tmp_path):
+    root = write("egoschema-full", tmp_path / "data", short_film)
+    (table,) = (root / "MC").glob("*.parquet")
+    rows = parquet.read_table(table).to_pylist()
+    parquet.write_table(pyarrow.Table.from_pylist([*rows, rows[1], {**rows[2], "question": None}]), table)
+    values = run(saying("B"), "egoschema-full", root, tmp_path / "odd")
+    assert values["failures"]["data"]["number"] == 3
+    run(saying("B"), "egoschema-full", published["egoschema-full"], tmp_path / "good")
+    assert read(tmp_path / "odd", "submission.json") == read(tmp_path / "good", "submission.json")
+
+
+def test_pictures_stay_when_a_run_is_scored_again_or_joined(published, tmp_path):
+    def pictures(folder):
+        return (folder / "report.html").read_text(encoding="utf-8").count("data:image/jpeg;base64,")
+
+    for number in (1, 2):
+        folder = tmp_path / str(number)
+        run(saying("A"), "mlvu", published["mlvu"], folder, shard=Shard(number=number, of=2))
+        before = pictures(folder)
+        rescore(BENCHMARKS, folder, Rules.STRICT)
+        assert pictures(folder) == before > 0
+    merge(BENCHMARKS, [tmp_path / "1", tmp_path / "2"], tmp_path / "joined")
+    assert pictures(tmp_path / "joined") > 0
+
+
+def test_one_process_at_a_time_writes_into_a_run(published, tmp_path, monkeypatch):
+    run(saying("A"), "mmbench-video", published["mmbench-video"], tmp_path / "out", judge=None)
+    answerer = saying("A")
+    with alone_in(tmp_path / "out"):
+        with pytest.raises(OptionError, match="another process writes into"):
+            run(answerer, "mmbench-video", published["mmbench-video"], tmp_path / "out")
+        with pytest.raises(OptionError, match="another process writes into"):
+            rescore(BENCHMARKS, tmp_path / "out", Rules.STRICT, saying("3"))
+        rescore(BENCHMARKS, tmp_path / "out", Rules.STRICT)  # looking on is no writing
+    assert answerer.asked == 0
+    (tmp_path / "questions.jsonl").write_text('{"video": null, "question": "Who?"}\n', encoding="utf-8")
+    with alone_in(tmp_path / "answers.run"), pytest.raises(OptionError, match="another process writes into"):
+        answer_questions(answerer, tmp_path / "questions.jsonl", tmp_path / "answers")
+
+
+def test_a_failure_never_takes_an_answers_place(published, tmp_path):
+    before = run(saying("A"), "mlvu", published["mlvu"], tmp_path)
+    path = tmp_path / "answers.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    answered = next(line for line in lines if line["failure"] is None)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({**answered, "output": "", "failure": "too busy (429)", "blame": "model"}) + "\n")
+    again = rescore(BENCHMARKS, tmp_path, Rules.STRICT).values
+    assert (again["score"], again["failures"]) == (before["score"], json.loads(json.dumps(before["failures"])))
+
+
+def test_half_a_surrogate_pair_is_kept_and_shown(published, tmp_path):
+    values = run(saying("(A) \ud83d"), "mlvu", published["mlvu"], tmp_path)
+    assert values["failures"]["model"]["number"] == 0
+    lines = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {line["output"] for line in lines if line["failure"] is None} == {"(A) \ud83d"}
+    assert rescore(BENCHMARKS, tmp_path, Rules.STRICT).values["score"] == values["score"]
