@@ -223,10 +223,10 @@ class BenchmarkReport:
 
 
 def examples(judged: Sequence[Judged]) -> list[Judged]:
-    """Return a few questions of each kind: right, wrong, unread, without an answer."""
+    """Return a few questions of each kind: right, in part, wrong, unread, not part of the score."""
     return [
         one
-        for kind in ("right", "wrong", "unread", "not scored")
+        for kind in ("right", "in part", "wrong", "unread", "not scored")
         for one in [one for one in judged if one.verdict is not None and _kind(one) == kind][:_EXAMPLES_OF_A_KIND]
     ]
 
@@ -249,9 +249,9 @@ def pictures_of(judged: Sequence[Judged], data: Dataset) -> dict[str, list[str]]
 def _kind(one: Judged) -> str:
     if one.score is None or one.verdict is None:
         return "not scored"
-    if one.verdict.outcome is not Outcome.READ:
+    if one.verdict.outcome not in (Outcome.READ, Outcome.JUDGED):
         return "unread"
-    return "right" if one.score == 1 else "wrong"
+    return "right" if one.score == 1 else "in part" if one.score else "wrong"
 
 
 def _cell(text: str) -> str:

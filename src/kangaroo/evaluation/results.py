@@ -130,7 +130,7 @@ def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules, *, tot
             for blame, own in failures.items()
         },
         "given": _counted(one.parsed for one in verdicts if one.outcome in (Outcome.READ, Outcome.HIDDEN)),
-        "right": _counted(one.question.answer for one in judged if one.verdict and one.question.options),
+        "right": _counted(one.question.answer for one in judged if one.verdict and _is_choice(benchmark, one.question)),
         "groups": groups,
         "grid": None if benchmark.grid is None else _grid(scored, *benchmark.grid),
     }
@@ -138,15 +138,22 @@ def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules, *, tot
 
 def _read_strictly(benchmark: Benchmark, judged: Sequence[Judged]) -> dict[str, Any]:
     """Return the score by our own rules, and how many of the same answers they score otherwise."""
-    own = [
-        one
-        if one.verdict is None or one.verdict.outcome is Outcome.JUDGED
-        else replace(one, verdict=benchmark.judge(one.question, one.output, Rules.STRICT))
-        for one in judged
-    ]
+    own = [replace(one, verdict=_strictly(benchmark, one, one.verdict) if one.verdict else None) for one in judged]
     scored = [one for one in own if one.score is not None]
     differ = sum(one.score != other.score for one, other in zip(judged, own, strict=True))
     return {"differ": differ, **_overall(scored, _groups(scored), benchmark.mean_over.get(Rules.STRICT))}
+
+
+def _strictly(benchmark: Benchmark, one: Judged, found: Verdict) -> Verdict:
+    """Return the verdict of our own rules; a judge's word stands where these would have asked one too."""
+    own = benchmark.judge(one.question, one.output, Rules.STRICT)
+    appeals = benchmark.appeals if found.outcome is Outcome.JUDGED else None
+    return own if appeals is None or appeals.ask(one.question, one.output, own, Rules.STRICT) is None else found
+
+
+def _is_choice(benchmark: Benchmark, question: Question) -> bool:
+    """Whether there are few answers to a question, a letter or yes and no, that are counted one by one."""
+    return bool(question.options) or (benchmark.points is None and question.answer in ("yes", "no"))
 
 
 def _overall(scored: Sequence[Judged], groups: Mapping[str, Any], mean_over: str | None) -> dict[str, Any]:
