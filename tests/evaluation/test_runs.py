@@ -166,3 +166,25 @@ def test_half_a_surrogate_pair_is_kept_and_shown(published, tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
     assert {line["output"] for line in lines if line["failure"] is None} == {"(A) \ud83d"}
     assert rescore(BENCHMARKS, tmp_path, Rules.STRICT).values["score"] == values["score"]
+
+
+def test_what_a_data_set_calls_things_is_shown_short_and_harmless(short_film, tmp_path, caplog):
+    root = write("lvbench", tmp_path / "data", short_film)
+    asked = {"question": "Q?\n(A) x\n(B) y", "answer": "A", "question_type": ["x"]}
+    names = ("evil\x1b]0;owned\x07\n\n# Score: 99 %\n\n<img src=x>|", "L" * 30_000)
+    with (root / "video_info.meta.jsonl").open("a", encoding="utf-8") as file:
+        for number, name in enumerate(names):
+            row = {"key": name, "type": "y", "qa": [{"uid": f"odd {number}", **asked}]}
+            file.write(json.dumps(row) + "\n")
+    with caplog.at_level(logging.WARNING):
+        run(saying("A"), "lvbench", root, tmp_path / "out")
+    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "| evil]0;owned # Score: 99 % \\<img src=x>\\| |" in text
+    for shown in (text, caplog.text):
+        assert "\x1b" not in shown
+        assert "\n# Score" not in shown
+        assert "L" * 150 in shown
+        assert "L" * 201 not in shown
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "\x1b" not in page
+    assert "L" * 201 not in page

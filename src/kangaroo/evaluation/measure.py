@@ -22,7 +22,7 @@ from kangaroo.evaluation.dataset import Dataset
 from kangaroo.evaluation.json_files import Line
 from kangaroo.evaluation.machine import describe_machine
 from kangaroo.evaluation.referee import Referee, put
-from kangaroo.evaluation.result_report import BenchmarkReport, pictures_of
+from kangaroo.evaluation.result_report import BenchmarkReport, in_short, pictures_of
 from kangaroo.evaluation.results import judge_all, judge_line
 from kangaroo.evaluation.runner import examine
 from kangaroo.evaluation.runs import keep_pictures, report_on, write_questions, write_session
@@ -229,7 +229,7 @@ def _digest(questions: Sequence[Question]) -> str:
 def _tell_missing(questions: Sequence[Question], data: Dataset) -> None:
     films = list(dict.fromkeys(one.film for one in questions if not one.fault))
     if missing := [film for film in films if not data.has(film)]:
-        first = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        first = ", ".join(map(in_short, missing[:5])) + (", ..." if len(missing) > 5 else "")
         logger.warning(
             "%d of %d films are missing (%s); they come from %s", len(missing), len(films), first, data.source
         )

@@ -5,7 +5,7 @@ Imports without torch.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
 
 _EXAMPLES_OF_A_KIND, _PICTURES = 3, 4
+_LONGEST_SHOWN = 200
 _SAID = {
     Outcome.UNREAD: "could not be read and are wrong",
     Outcome.GUESSED: "could not be read: these rules pick at random, which counts as its average",
@@ -76,7 +77,7 @@ class BenchmarkReport:
 
     def markdown(self) -> str:
         """Return the report as Markdown."""
-        lines = [f"# {self._title}", "", *self._outcome()]
+        lines = [f"# {_plain(self._title)}", "", *map(_plain, self._outcome())]
         for table in self._tables():
             lines += ["", f"## {table.title}", "", f"| {' | '.join(table.head)} |", "|---" * len(table.head) + "|"]
             lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in table.rows]
@@ -114,11 +115,11 @@ class BenchmarkReport:
 
     @property
     def _title(self) -> str:
-        return f"{self.values['about']['model']} on {self.values['title']}"
+        return f"{in_short(self.values['about']['model'])} on {self.values['title']}"
 
     @property
     def _own(self) -> str:
-        return f"{self.values['about']['model']} (this run)"
+        return f"{in_short(self.values['about']['model'])} (this run)"
 
     def _outcome(self) -> list[str]:
         """Say the score, over how many questions it stands, and what became of the others."""
@@ -143,7 +144,8 @@ class BenchmarkReport:
             lines.append("**The film was not shown**: this is what can be guessed.")
         if judge := values["judge"]:
             unheard = f", {judge['without_reply']:,} prompts without a reply" if judge["without_reply"] else ""
-            said = f"Judge: {judge['name']} ({judge['calls']:,} calls now{unheard}), asked in our own words."
+            name = in_short(str(judge["name"]))
+            said = f"Judge: {name} ({judge['calls']:,} calls now{unheard}), asked in our own words."
             lines.append(said if judge["name"] else "**Rules only**: no judge was named (`--judge`).")
         shard = about["shard"]
         if shard["of"] > 1:
@@ -154,7 +156,8 @@ class BenchmarkReport:
         for blame, said in (("data", "could not be asked and are left out"), ("model", "failed and count as wrong")):
             failed = values["failures"][blame]
             if failed["number"]:
-                lines.append(f"**{failed['number']:,} questions {said}**, the first: {failed['first'][0]['why']}")
+                why = in_short(failed["first"][0]["why"])
+                lines.append(f"**{failed['number']:,} questions {said}**, the first: {why}")
         if values["cut_off"]:
             lines.append(f"{values['cut_off']:,} answers were cut off at their longest.")
         return lines
@@ -203,7 +206,8 @@ class BenchmarkReport:
         if first:
             rows = [(one["id"], one["film"], one["why"]) for one in first]
             tables.append(Table(title="Questions without an answer", head=("question", "film", "why"), rows=rows))
-        return [*self._published(), *tables]
+        tables = [*self._published(), *tables]
+        return [replace(one, rows=[[in_short(cell) for cell in row] for row in one.rows]) for one in tables]
 
     def _published(self) -> list[Table]:
         table = published(self.values["about"]["benchmark"])
@@ -254,8 +258,19 @@ def _kind(one: Judged) -> str:
     return "right" if one.score == 1 else "in part" if one.score else "wrong"
 
 
+def in_short(text: str) -> str:
+    """Return what a data set or a model calls something as one short line that a terminal takes for nothing else."""
+    line = "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
+    return line if len(line) <= _LONGEST_SHOWN else f"{line[: _LONGEST_SHOWN - 3]}..."
+
+
+def _plain(line: str) -> str:
+    """Return a line in which Markdown finds no tags."""
+    return line.replace("<", "\\<")
+
+
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return _plain(text).replace("|", "\\|")
 
 
 def _rich(line: str) -> Markup:
