@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 
 import pyarrow
 import pytest
@@ -10,8 +11,9 @@ from layouts import write
 from pyarrow import parquet
 from running import questions, read, run
 
+from kangaroo import cli
 from kangaroo.chat.answerer import Likelihood
-from kangaroo.errors import OptionError
+from kangaroo.errors import EndpointError, OptionError
 from kangaroo.evaluation.alone import alone_in
 from kangaroo.evaluation.batch import answer_questions
 from kangaroo.evaluation.benchmark import Rules
@@ -74,7 +76,7 @@ def test_shards_of_other_weights_are_not_joined(published, tmp_path):
         merge(BENCHMARKS, [tmp_path / "1", tmp_path / "2"], tmp_path / "joined")
 
 
-def test_questions_that_share_an_id_alone_are_not_compared(published, short_film, tmp_path):
+def test_questions_that_share_an_id_alone_are_not_compared(published, short_film, tmp_path, capsys):
     """MLVU's ids are positions."""
     run(saying("A"), "mlvu", published["mlvu"], tmp_path / "ours")
     for name, files in (("one", "1_plotQA.json"), ("all", "*.json")):
@@ -88,6 +90,8 @@ def test_questions_that_share_an_id_alone_are_not_compared(published, short_film
     found = compare(BENCHMARKS, tmp_path / "ours", tmp_path / "one", Rules.STRICT)
     assert 0 < found["unlike"] == number - found["number"]
     assert found["only_in_one"] == 0
+    assert cli.run(["evaluate", "compare", str(tmp_path / "ours"), str(tmp_path / "one")]) == 0
+    assert f"{found['unlike']} of one id that ask different things" in capsys.readouterr().out
     with pytest.raises(OptionError, match=f"in common: {number} have the same id"):
         compare(BENCHMARKS, tmp_path / "ours", tmp_path / "all", Rules.STRICT)
 
@@ -188,3 +192,55 @@ def test_what_a_data_set_calls_things_is_shown_short_and_harmless(short_film, tm
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "\x1b" not in page
     assert "L" * 201 not in page
+
+
+def command(name, data, out, *more):
+    return ["evaluate", name, "--data", str(data), "--out", str(out), *more]
+
+
+@pytest.fixture
+def no_model(monkeypatch):
+    """No model can be loaded: whoever tries fails the test."""
+    monkeypatch.setattr("kangaroo.chat.load.load", lambda *_args, **_options: 1 / 0)
+
+
+def test_mistakes_are_told_before_a_model_is_loaded(published, tmp_path, no_model, capsys):
+    (tmp_path / "film.mp4").touch()
+    niah, needles = published["v-niah"], ["--haystack", str(published["v-niah"] / "hay.mp4")]
+    remote = ["--endpoint", "http://127.0.0.1:9", "--device", "cuda"]
+    for arguments, said in (
+        (command("mvbench", tmp_path / "nowhere", tmp_path / "out"), "nowhere is no folder; download https://"),
+        (command("mlvu", published["mlvu"], tmp_path / "film.mp4"), "film.mp4 is, or lies in, a file"),
+        (["evaluate", "playground", "--out", str(tmp_path / "film.mp4" / "out")], "is, or lies in, a file"),
+        (["evaluate", "needle", "--out", str(tmp_path / "film.mp4")], "film.mp4 is, or lies in, a file"),
+        (["evaluate", "playground", "--out", str(tmp_path / "out"), *remote], "leave one out"),
+        (["evaluate", "needle", "--out", str(tmp_path / "out"), *remote], "leave one out"),
+        (command("v-niah", niah, tmp_path / "out", *needles, "--frames", "nan"), "give whole numbers with commas"),
+        (command("v-niah", niah, tmp_path / "out", *needles, "--frames", "2.7"), "--frames is '2.7'"),
+        (command("v-niah", niah, tmp_path / "out", *needles, "--depths", "x"), "give numbers with commas"),
+    ):
+        assert cli.run(arguments) == 2
+        complaint = capsys.readouterr().err
+        assert said in complaint
+        assert complaint.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "films", "status"),
+    [("B", True, 0), (EndpointError("nobody listens"), True, 1), ("B", False, 1)],
+    ids=["answered", "the server failed", "no film is there"],
+)
+def test_the_command_leaves_with_one_where_answers_are_lacking(
+    reply, films, status, short_film, tmp_path, monkeypatch, capsys
+):
+    def say(question, film):
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    root = write("mlvu", tmp_path / "data", short_film)
+    if not films:
+        shutil.rmtree(root / "MLVU" / "video")
+    monkeypatch.setattr("kangaroo.cli.benchmarking.answerer_of", lambda *_: Scripted(say, name="rote"))
+    assert cli.run(command("mlvu", root, tmp_path / "out")) == status
+    assert "of 16 questions" in capsys.readouterr().out
