@@ -103,7 +103,26 @@ def test_what_lmms_eval_cannot_read_it_has_judged(published, tmp_path):
     lenient = Scripted(lambda text, film: "Correct" if "mark" in text else "A", name="lenient")
     values = run(vague, "tempcompass", published["tempcompass"], tmp_path, judge=lenient, rules=Rules.LMMS_EVAL)
     assert values["groups"]["task"]["multi-choice"]["score"] == 1
-    assert rescore(BENCHMARKS, tmp_path, Rules.STRICT).values["groups"]["task"]["multi-choice"]["score"] == 0
+    strict = rescore(BENCHMARKS, tmp_path, Rules.STRICT).values
+    assert strict["groups"]["task"]["multi-choice"]["score"] == 0
+    assert values["strictly"]["score"] == strict["score"] < values["score"]
+    assert values["strictly"]["differ"] > 0
+
+
+def test_a_judges_marks_are_told_as_what_they_are(published, tmp_path):
+    name = "mmbench-video"
+    for points, kind in (("3", "right"), ("2", "in part"), ("0", "wrong")):
+        judge = Scripted(lambda text, film, points=points: points, name="judge")
+        run(Scripted(lambda text, film: "red", name="rote"), name, published[name], tmp_path / kind, judge=judge)
+        page = (tmp_path / kind / "report.html").read_text(encoding="utf-8")
+        assert f"<b>{kind}</b>: answered" in page
+        assert "<b>unread</b>" not in page
+
+
+def test_yes_and_no_are_counted_as_given_and_as_right(published, tmp_path):
+    values = run(Scripted(lambda text, film: "yes", name="y"), "tempcompass", published["tempcompass"], tmp_path)
+    assert values["right"]["yes"] + values["right"]["no"] == values["given"]["yes"]
+    assert values["right"]["no"] > 0
 
 
 def test_judgements_go_with_shards_and_into_comparisons(published, tmp_path):

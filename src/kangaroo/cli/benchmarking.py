@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -44,6 +44,7 @@ SUMMARIES = {
     "v-niah-said": "The same, answered in words.",
 }
 NEEDLES = ("v-niah", "v-niah-said")
+_Number = TypeVar("_Number", int, float)
 DataOption = Annotated[Path, typer.Option(help="The data set as its authors publish it; zip archives may stay packed.")]
 OutOption = Annotated[Path, typer.Option(help="Where answers and reports go; a run that was cut off goes on.")]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="Only the first so many questions.")]
@@ -54,7 +55,7 @@ JudgeModelOption = Annotated[str | None, typer.Option(help="That server's name f
 RulesOption = Annotated[str, typer.Option(help="strict (ours), lmms-eval or vlmevalkit.")]
 
 
-def verb_of(name: str) -> Callable[..., None]:
+def verb_of(name: str) -> Callable[..., int]:
     """Return the verb of a benchmark; all take the same options, and V-NIAH its film and grid too."""
 
     def measure(
@@ -71,8 +72,8 @@ def verb_of(name: str) -> Callable[..., None]:
         batch: BatchOption = None,
         workers: ReadersOption = None,
         device: DeviceOption = None,
-    ) -> None:
-        _measure(
+    ) -> int:
+        return _measure(
             name,
             data,
             out,
@@ -102,7 +103,7 @@ def verb_of(name: str) -> Callable[..., None]:
         batch: BatchOption = None,
         workers: ReadersOption = None,
         device: DeviceOption = None,
-    ) -> None:
+    ) -> int:
         from kangaroo.evaluation.haystack import DEPTHS, FRAMES, Haystack
         from kangaroo.evaluation.table import BENCHMARKS
 
@@ -111,10 +112,10 @@ def verb_of(name: str) -> Callable[..., None]:
             haystack,
             source=BENCHMARKS[name].source,
             unpacked=out / "unpacked",
-            frames=FRAMES if frames is None else [int(one) for one in _numbers("frames", frames)],
-            depths=DEPTHS if depths is None else _numbers("depths", depths),
+            frames=FRAMES if frames is None else _numbers("frames", frames, int),
+            depths=DEPTHS if depths is None else _numbers("depths", depths, float),
         )
-        _measure(
+        return _measure(
             name,
             shelf,
             out,
@@ -146,22 +147,29 @@ def _measure(
     blind: bool,
     rules: str = "strict",
     judge: "RemoteAnswerer | None" = None,
-) -> None:
+) -> int:
+    """Measure and return 1 where the model failed at a question, or the data gave none to ask; else 0."""
     import logging
 
+    from kangaroo.evaluation.alone import make_folder
     from kangaroo.evaluation.benchmark import Rules
+    from kangaroo.evaluation.dataset import Dataset
     from kangaroo.evaluation.measure import Shard, Shown, evaluate_benchmark
     from kangaroo.evaluation.table import BENCHMARKS
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     wanted, part = _rules(rules, Rules), Shard.parse(shard)
     check_place(endpoint, device)
+    # what is wrong with a folder is said before a model is loaded
+    benchmark = BENCHMARKS[name]
+    shelf = data if isinstance(data, Dataset) else Dataset(data, source=benchmark.source, unpacked=out / "unpacked")
+    make_folder(out)
     answerer = answerer_of(model, endpoint, device)
     with scoring() as watch:
         report = evaluate_benchmark(
             answerer,
-            BENCHMARKS[name],
-            data,
+            benchmark,
+            shelf,
             out,
             rules=wanted,
             limit=limit,
@@ -172,6 +180,8 @@ def _measure(
             watch=watch,
         )
     typer.echo(report.markdown())
+    failed = {blame: own["number"] for blame, own in report.values["failures"].items()}
+    return 1 if failed["model"] or 0 < report.values["questions"] == failed["data"] else 0
 
 
 def _judge(url: str | None, model: str | None) -> "RemoteAnswerer | None":
@@ -184,11 +194,12 @@ def _judge(url: str | None, model: str | None) -> "RemoteAnswerer | None":
     return RemoteAnswerer(url, model)
 
 
-def _numbers(option: str, text: str) -> list[float]:
+def _numbers(option: str, text: str, kind: type[_Number]) -> list[_Number]:
     try:
-        return [float(one) for one in text.split(",")]
+        return [kind(one) for one in text.split(",")]
     except ValueError:
-        raise OptionError(f"--{option} is {text!r}; give numbers with commas between them") from None
+        wanted = "whole numbers" if kind is int else "numbers"
+        raise OptionError(f"--{option} is {text!r}; give {wanted} with commas between them") from None
 
 
 def score(
@@ -229,9 +240,10 @@ def compare(
     found = compare_runs(BENCHMARKS, first, second, _rules(rules, Rules))
     (before, after), (low, high) = found["scores"], found["interval"]
     names = [f"{model} ({folder})" for model, folder in zip(found["models"], (first, second), strict=True)]
+    unlike = f", {found['unlike']:,} of one id that ask different things" if found["unlike"] else ""
     typer.echo(
         f"{found['benchmark']}, rules {found['rules']}, {found['number']:,} questions that both answered "
-        f"({found['only_in_one']:,} that one did), all alike\n"
+        f"({found['only_in_one']:,} that one did{unlike}), all alike\n"
         f"{names[0]}: {100 * before:.1f} %, alone right {found['only_first_right']:,} times\n"
         f"{names[1]}: {100 * after:.1f} %, alone right {found['only_second_right']:,} times\n"
         f"difference {100 * found['difference']:+.1f} points (95 % over films: {100 * low:+.1f} to {100 * high:+.1f})"

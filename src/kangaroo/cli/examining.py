@@ -14,6 +14,7 @@ from kangaroo.cli.options import (
     QuantizeOption,
     WorkersOption,
     answerer_of,
+    check_place,
     pace_of,
 )
 from kangaroo.cli.watching import answering
@@ -40,6 +41,7 @@ def evaluate_playground(
 ) -> None:
     """Ask a model about drawn films whose content is known."""
     from kangaroo.evaluation import run
+    from kangaroo.evaluation.alone import make_folder
     from kangaroo.evaluation.films import Drawing
     from kangaroo.evaluation.playground import Part
     from kangaroo.playground.vocabulary import Style
@@ -50,6 +52,8 @@ def evaluate_playground(
     names = [name.strip() for name in parts.split(",")]
     if unknown := [name for name in names if name not in list(Part)]:
         raise OptionError(f"no part is called {unknown[0]!r}; choose among {', '.join(Part)}")
+    check_place(endpoint, device)
+    make_folder(out)  # a mistake is told before a model is loaded
     answerer = answerer_of(model, endpoint, device, quantize=quantize)
     with answering() as progress:
         report = run.evaluate_playground(
@@ -81,7 +85,10 @@ def evaluate_needle(
 ) -> None:
     """Ask for one odd scene hidden in films of 16 to 160 frames."""
     from kangaroo.evaluation import needle_report
+    from kangaroo.evaluation.alone import make_folder
 
+    check_place(endpoint, device)
+    make_folder(out)
     answerer = answerer_of(model, endpoint, device, quantize=quantize)
     pace = pace_of(answerer, batch, workers)
     with answering() as progress:

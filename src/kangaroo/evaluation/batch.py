@@ -6,7 +6,6 @@ cut off goes on, and a question added to the file costs only itself. Imports wit
 
 import hashlib
 import json
-import os
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,10 +14,12 @@ from typing import Any
 from kangaroo.chat.answerer import Answerer
 from kangaroo.errors import OptionError, VideoError
 from kangaroo.evaluation.ahead import Ahead
+from kangaroo.evaluation.alone import alone_in
 from kangaroo.evaluation.asking import Asked, OnFailure, Pace, Reply, sampler_of
+from kangaroo.evaluation.json_files import Line as Kept
+from kangaroo.evaluation.json_files import replace_lines
 from kangaroo.evaluation.question_file import FilmQuestion, Line, Look, read_questions
 from kangaroo.evaluation.runner import ABOUT, Progress, examine
-from kangaroo.evaluation.runner import Line as Kept
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
 
@@ -47,7 +48,8 @@ def answer_questions(
         progress: Called with the numbers of questions answered and of all.
 
     Raises:
-        OptionError: The questions cannot be read, `out` is no file of ours, or `OUT.run` is of another model.
+        OptionError: The questions cannot be read, `out` is no file of ours, `OUT.run` is of another model, or another
+            process writes into it.
     """
     kept_in = _folder_of(out, questions)
     lines = read_questions(questions, default=default)
@@ -55,7 +57,7 @@ def answer_questions(
     asked = {line.number: _asked(line.asked, folder, rule) for line in lines if line.asked is not None}
     films = {film: place for place, film in enumerate(dict.fromkeys(one.film for one in asked.values()))}
     once = sorted({one.id: one for one in asked.values()}.values(), key=lambda one: films[one.film])
-    with Ahead(answerer, once, pace.workers) as ahead:
+    with alone_in(kept_in), Ahead(answerer, once, pace.workers) as ahead:
         run = examine(
             answerer,
             kept_in,
@@ -66,14 +68,12 @@ def answer_questions(
             on_failure=OnFailure.GO_ON,
             progress=progress,
         )
-    kept = {line["id"]: line for line in run.lines}
-    written = [
-        _written(line, kept[asked[line.number].id] if line.number in asked else None, run.about["model"])
-        for line in lines
-    ]
-    unfinished = kept_in / "unfinished"
-    unfinished.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in written), encoding="utf-8")
-    os.replace(unfinished, out)  # never half a file
+        kept = {line["id"]: line for line in run.lines}
+        written = [
+            _written(line, kept[asked[line.number].id] if line.number in asked else None, run.about["model"])
+            for line in lines
+        ]
+        replace_lines(out, written)
     return written
 
 

@@ -12,18 +12,20 @@ from enum import StrEnum
 from pathlib import Path
 
 from kangaroo.chat.answerer import Answerer
-from kangaroo.dialogue.conversation import Conversation, Role, Text, Turn, Video
+from kangaroo.dialogue.conversation import Conversation, Video
 from kangaroo.errors import OptionError
 from kangaroo.evaluation.ahead import Ahead
+from kangaroo.evaluation.alone import alone_in
 from kangaroo.evaluation.asking import Asked, OnFailure, Pace, Reply, sampler_of
 from kangaroo.evaluation.benchmark import Benchmark, Question, Rules, Way, questions_of
 from kangaroo.evaluation.dataset import Dataset
+from kangaroo.evaluation.json_files import Line
 from kangaroo.evaluation.machine import describe_machine
-from kangaroo.evaluation.referee import Referee
-from kangaroo.evaluation.result_report import BenchmarkReport, pictures_of
+from kangaroo.evaluation.referee import Referee, put
+from kangaroo.evaluation.result_report import BenchmarkReport, in_short, pictures_of
 from kangaroo.evaluation.results import judge_all, judge_line
-from kangaroo.evaluation.runner import Line, examine
-from kangaroo.evaluation.runs import report_on, write_questions, write_session
+from kangaroo.evaluation.runner import examine
+from kangaroo.evaluation.runs import keep_pictures, report_on, write_questions, write_session
 from kangaroo.evaluation.score import wilson
 from kangaroo.evaluation.spoken import spoken_in
 from kangaroo.video.sampler import FrameSampler
@@ -102,8 +104,8 @@ def evaluate_benchmark(
         watch: Called with the numbers of questions done and to do, and the score so far in words.
 
     Raises:
-        OptionError: The data set is not there, `out` holds another run, the answerer cannot do what the benchmark asks
-            of it, or there is nothing to judge.
+        OptionError: The data set is not there, `out` holds another run or another process writes into it, the answerer
+            cannot do what the benchmark asks of it, or there is nothing to judge.
     """
     if judge is not None and benchmark.appeals is None:
         raise OptionError(f"{benchmark.name} is scored by rules alone; leave the judge out")
@@ -125,38 +127,39 @@ def evaluate_benchmark(
         "questions": _digest(every),
     }
     sampler = sampler_of(answerer) or FrameSampler()
-    out.mkdir(parents=True, exist_ok=True)
-    referee = Referee(out, judge)  # a judge that is not there is told before the asking
-    asked = [_asked(benchmark, one, shelf, sampler, rules, shown) for one in questions if not one.fault]
-    with Ahead(answerer, asked, pace.workers) as ahead:
+    with alone_in(out):
+        referee = Referee(out, judge)  # a judge that is not there is told before the asking
+        asked = [_asked(benchmark, one, shelf, sampler, rules, shown) for one in questions if not one.fault]
+        with Ahead(answerer, asked, pace.workers) as ahead:
 
-        def before(left: Sequence[Asked]) -> None:
-            write_questions(out, every, questions)
-            ahead.begin(left)
+            def before(left: Sequence[Asked]) -> None:
+                write_questions(out, every, questions)
+                ahead.begin(left)
 
-        run = examine(
-            answerer,
+            run = examine(
+                answerer,
+                out,
+                ahead.asked,
+                about=about,
+                pace=pace,
+                before=before,
+                keep=tally.keep,
+                on_failure=OnFailure.GO_ON,
+                progress=None if watch is None else lambda done, total: watch(done, total, str(tally)),
+            )
+        lines = {line["id"]: line for line in run.lines}
+        judged = judge_all(benchmark, questions, lines, rules, referee)
+        write_session(
             out,
-            ahead.asked,
-            about=about,
-            pace=pace,
-            before=before,
-            keep=tally.keep,
-            on_failure=OnFailure.GO_ON,
-            progress=None if watch is None else lambda done, total: watch(done, total, str(tally)),
+            {
+                **run.speed,
+                "weights": getattr(answerer, "weights_hash", None),
+                "picture_px": getattr(answerer, "picture_px", None),
+                "machine": describe_machine(),
+            },
         )
-    lines = {line["id"]: line for line in run.lines}
-    judged = judge_all(benchmark, questions, lines, rules, referee)
-    write_session(
-        out,
-        {
-            **run.speed,
-            "weights": getattr(answerer, "weights_hash", None),
-            "picture_px": getattr(answerer, "picture_px", None),
-            "machine": describe_machine(),
-        },
-    )
-    return report_on(benchmark, out, run.about, judged, rules, referee=referee, pictures=pictures_of(judged, shelf))
+        keep_pictures(out, pictures_of(judged, shelf))
+        return report_on(benchmark, out, run.about, judged, rules, total=len(questions), referee=referee)
 
 
 class _Tally:
@@ -195,8 +198,7 @@ def _asked(
             source = VideoSource(data.file(question.film), folder_fps=question.folder_fps, label=question.film)
             films, spoken = [Video(source, clip)], spoken_in(question, source, data, rules)
         prompt = benchmark.prompt(question, spoken, rules)
-        system = (Turn(Role.SYSTEM, (Text(prompt.system),)),) if prompt.system else ()
-        return Conversation(system).ask(prompt.text, *films)
+        return put(prompt, *films)
 
     prompt = benchmark.prompt(question, "", rules)
     return Asked(
@@ -227,7 +229,7 @@ def _digest(questions: Sequence[Question]) -> str:
 def _tell_missing(questions: Sequence[Question], data: Dataset) -> None:
     films = list(dict.fromkeys(one.film for one in questions if not one.fault))
     if missing := [film for film in films if not data.has(film)]:
-        first = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        first = ", ".join(map(in_short, missing[:5])) + (", ..." if len(missing) > 5 else "")
         logger.warning(
             "%d of %d films are missing (%s); they come from %s", len(missing), len(films), first, data.source
         )

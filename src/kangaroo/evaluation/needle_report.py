@@ -12,12 +12,13 @@ from kangaroo.chat.answerer import Answerer
 from kangaroo.errors import OptionError
 from kangaroo.evaluation.asking import Pace, sampler_of
 from kangaroo.evaluation.films import Films
+from kangaroo.evaluation.json_files import Line
 from kangaroo.evaluation.machine import describe_machine
 from kangaroo.evaluation.needle import DEPTHS, FRAMES, NEEDLE_INTERVALS, PARTS, cells, make_needle
 from kangaroo.evaluation.playground import Part
 from kangaroo.evaluation.report import TITLES, machine_line, percent, score_part
 from kangaroo.evaluation.run import examine_films
-from kangaroo.evaluation.runner import Line, Progress
+from kangaroo.evaluation.runner import Progress
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,19 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kangaroo.chat.answerer import Answerer
-from kangaroo.dialogue.conversation import Conversation, Role, Text, Turn
+from kangaroo.dialogue.conversation import Conversation, Role, Text, Turn, Video
 from kangaroo.evaluation.asking import Asked, OnFailure, one_by_one
 from kangaroo.evaluation.benchmark import Prompt
-from kangaroo.evaluation.runner import Line, mend, read_answers
+from kangaroo.evaluation.json_files import Line, adding
+from kangaroo.evaluation.runner import read_answers
 
 JUDGEMENTS = "judgements.jsonl"
 _AT_ONCE = 8
@@ -59,23 +61,21 @@ class Referee:
 
     def _ask(self, judge: Answerer, prompts: Mapping[str, Prompt]) -> None:
         asked = [
-            Asked(id=key, film=key, conversation=_conversation(prompt), max_new_tokens=prompt.max_new_tokens)
+            Asked(id=key, film=key, conversation=partial(put, prompt), max_new_tokens=prompt.max_new_tokens)
             for key, prompt in prompts.items()
         ]
-        mend(self._path)
-        with self._path.open("a", encoding="utf-8") as file, ThreadPoolExecutor(_AT_ONCE) as threads:
+        with adding(self._path) as add, ThreadPoolExecutor(_AT_ONCE) as threads:
             # each call by itself: one that fails costs no other
             for (reply,) in threads.map(lambda one: list(one_by_one(judge, [one], OnFailure.GO_ON)), asked):
-                line = {**asdict(reply), "judge": self.name, "prompt": prompts[reply.id].text}
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                file.flush()
-                self._kept[reply.id] = line
+                self._kept[reply.id] = line = {**asdict(reply), "judge": self.name, "prompt": prompts[reply.id].text}
+                add(line)
                 self._asked += 1
 
     def _key(self, prompt: Prompt) -> str:
         return hashlib.sha256(json.dumps([self.name, asdict(prompt)]).encode()).hexdigest()[:32]
 
 
-def _conversation(prompt: Prompt) -> Callable[[], Conversation]:
+def put(prompt: Prompt, *films: Video) -> Conversation:
+    """Return the conversation that asks a prompt about films, or about none."""
     system = (Turn(Role.SYSTEM, (Text(prompt.system),)),) if prompt.system else ()
-    return lambda: Conversation(system).ask(prompt.text)
+    return Conversation(system).ask(prompt.text, *films)

@@ -5,7 +5,7 @@ Imports without torch.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from kangaroo.chat.pictures import take_pictures
 from kangaroo.errors import KangarooError
 from kangaroo.evaluation.benchmark import Outcome
 from kangaroo.evaluation.dataset import Dataset
+from kangaroo.evaluation.json_files import replace_json
 from kangaroo.evaluation.published import published
 from kangaroo.evaluation.report import machine_line, percent
 from kangaroo.evaluation.results import Judged
@@ -23,6 +24,7 @@ from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
 
 _EXAMPLES_OF_A_KIND, _PICTURES = 3, 4
+_LONGEST_SHOWN = 200
 _SAID = {
     Outcome.UNREAD: "could not be read and are wrong",
     Outcome.GUESSED: "could not be read: these rules pick at random, which counts as its average",
@@ -68,14 +70,14 @@ class BenchmarkReport:
 
     def write(self, folder: Path, stem: str) -> None:
         """Write `stem.json`, `stem.md` and `stem.html`."""
-        text = json.dumps(self.values, ensure_ascii=False, indent=1)
-        (folder / f"{stem}.json").write_text(text + "\n", encoding="utf-8")
+        replace_json(folder / f"{stem}.json", self.values)
         (folder / f"{stem}.md").write_text(self.markdown(), encoding="utf-8")
-        (folder / f"{stem}.html").write_text(self.html(), encoding="utf-8")
+        # an answer may hold half of a surrogate pair, which no UTF-8 can spell
+        (folder / f"{stem}.html").write_text(self.html(), encoding="utf-8", errors="replace")
 
     def markdown(self) -> str:
         """Return the report as Markdown."""
-        lines = [f"# {self._title}", "", *self._outcome()]
+        lines = [f"# {_plain(self._title)}", "", *map(_plain, self._outcome())]
         for table in self._tables():
             lines += ["", f"## {table.title}", "", f"| {' | '.join(table.head)} |", "|---" * len(table.head) + "|"]
             lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in table.rows]
@@ -113,11 +115,11 @@ class BenchmarkReport:
 
     @property
     def _title(self) -> str:
-        return f"{self.values['about']['model']} on {self.values['title']}"
+        return f"{in_short(self.values['about']['model'])} on {self.values['title']}"
 
     @property
     def _own(self) -> str:
-        return f"{self.values['about']['model']} (this run)"
+        return f"{in_short(self.values['about']['model'])} (this run)"
 
     def _outcome(self) -> list[str]:
         """Say the score, over how many questions it stands, and what became of the others."""
@@ -133,6 +135,8 @@ class BenchmarkReport:
             )
             head = f"**{percent(values['score'])}**{points} (95 % over films: {low} to {high}) over {whole}, {how}."
         lines = [head, f"Asked by the rules {about['rules']}, scored by {values['rules']}. Greedy."]
+        if values["unasked"]:
+            lines.append(f"**{values['unasked']:,} questions were not asked yet**: the run was cut off, or goes on.")
         if strict := values["strictly"]:
             score = "" if strict["score"] is None else f", and the score is {percent(strict['score'])}"
             lines.append(f"By our strict rules {strict['differ']:,} of these answers count otherwise{score}.")
@@ -140,7 +144,8 @@ class BenchmarkReport:
             lines.append("**The film was not shown**: this is what can be guessed.")
         if judge := values["judge"]:
             unheard = f", {judge['without_reply']:,} prompts without a reply" if judge["without_reply"] else ""
-            said = f"Judge: {judge['name']} ({judge['calls']:,} calls now{unheard}), asked in our own words."
+            name = in_short(str(judge["name"]))
+            said = f"Judge: {name} ({judge['calls']:,} calls now{unheard}), asked in our own words."
             lines.append(said if judge["name"] else "**Rules only**: no judge was named (`--judge`).")
         shard = about["shard"]
         if shard["of"] > 1:
@@ -151,7 +156,8 @@ class BenchmarkReport:
         for blame, said in (("data", "could not be asked and are left out"), ("model", "failed and count as wrong")):
             failed = values["failures"][blame]
             if failed["number"]:
-                lines.append(f"**{failed['number']:,} questions {said}**, the first: {failed['first'][0]['why']}")
+                why = in_short(failed["first"][0]["why"])
+                lines.append(f"**{failed['number']:,} questions {said}**, the first: {why}")
         if values["cut_off"]:
             lines.append(f"{values['cut_off']:,} answers were cut off at their longest.")
         return lines
@@ -200,7 +206,8 @@ class BenchmarkReport:
         if first:
             rows = [(one["id"], one["film"], one["why"]) for one in first]
             tables.append(Table(title="Questions without an answer", head=("question", "film", "why"), rows=rows))
-        return [*self._published(), *tables]
+        tables = [*self._published(), *tables]
+        return [replace(one, rows=[[in_short(cell) for cell in row] for row in one.rows]) for one in tables]
 
     def _published(self) -> list[Table]:
         table = published(self.values["about"]["benchmark"])
@@ -220,10 +227,10 @@ class BenchmarkReport:
 
 
 def examples(judged: Sequence[Judged]) -> list[Judged]:
-    """Return a few questions of each kind: right, wrong, unread, without an answer."""
+    """Return a few questions of each kind: right, in part, wrong, unread, not part of the score."""
     return [
         one
-        for kind in ("right", "wrong", "unread", "not scored")
+        for kind in ("right", "in part", "wrong", "unread", "not scored")
         for one in [one for one in judged if one.verdict is not None and _kind(one) == kind][:_EXAMPLES_OF_A_KIND]
     ]
 
@@ -246,13 +253,24 @@ def pictures_of(judged: Sequence[Judged], data: Dataset) -> dict[str, list[str]]
 def _kind(one: Judged) -> str:
     if one.score is None or one.verdict is None:
         return "not scored"
-    if one.verdict.outcome is not Outcome.READ:
+    if one.verdict.outcome not in (Outcome.READ, Outcome.JUDGED):
         return "unread"
-    return "right" if one.score == 1 else "wrong"
+    return "right" if one.score == 1 else "in part" if one.score else "wrong"
+
+
+def in_short(text: str) -> str:
+    """Return what a data set or a model calls something as one short line that a terminal takes for nothing else."""
+    line = "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
+    return line if len(line) <= _LONGEST_SHOWN else f"{line[: _LONGEST_SHOWN - 3]}..."
+
+
+def _plain(line: str) -> str:
+    """Return a line in which Markdown finds no tags."""
+    return line.replace("<", "\\<")
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return _plain(text).replace("|", "\\|")
 
 
 def _rich(line: str) -> Markup:

@@ -11,8 +11,8 @@ from typing import Any
 
 from kangaroo.evaluation.asking import Blame
 from kangaroo.evaluation.benchmark import Appeals, Benchmark, Outcome, Question, Rules, Verdict
+from kangaroo.evaluation.json_files import Line
 from kangaroo.evaluation.referee import Referee
-from kangaroo.evaluation.runner import Line
 from kangaroo.evaluation.score import cluster_bootstrap, share, wilson
 
 _LISTED = 20
@@ -94,8 +94,11 @@ def judge_line(benchmark: Benchmark, question: Question, line: Line | None, rule
     )
 
 
-def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules) -> dict[str, Any]:
-    """Return every figure of a run under some rules, as `report.json` holds them."""
+def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules, *, total: int) -> dict[str, Any]:
+    """Return every figure of a run under some rules, as `report.json` holds them.
+
+    `total` counts the questions that were not reached yet too.
+    """
     scored = [one for one in judged if one.score is not None]
     verdicts = [one.verdict for one in judged if one.verdict is not None]
     mean_over = benchmark.mean_over.get(rules)
@@ -107,6 +110,7 @@ def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules) -> dic
         "rules": rules,
         "reading": READING,
         "questions": len(judged),
+        "unasked": total - len(judged),
         "number": len(scored),
         "films": len({one.question.film for one in scored}),
         **_overall(scored, groups, mean_over),
@@ -126,7 +130,7 @@ def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules) -> dic
             for blame, own in failures.items()
         },
         "given": _counted(one.parsed for one in verdicts if one.outcome in (Outcome.READ, Outcome.HIDDEN)),
-        "right": _counted(one.question.answer for one in judged if one.verdict and one.question.options),
+        "right": _counted(one.question.answer for one in judged if one.verdict and _is_choice(benchmark, one.question)),
         "groups": groups,
         "grid": None if benchmark.grid is None else _grid(scored, *benchmark.grid),
     }
@@ -134,15 +138,22 @@ def figures(benchmark: Benchmark, judged: Sequence[Judged], rules: Rules) -> dic
 
 def _read_strictly(benchmark: Benchmark, judged: Sequence[Judged]) -> dict[str, Any]:
     """Return the score by our own rules, and how many of the same answers they score otherwise."""
-    own = [
-        one
-        if one.verdict is None or one.verdict.outcome is Outcome.JUDGED
-        else replace(one, verdict=benchmark.judge(one.question, one.output, Rules.STRICT))
-        for one in judged
-    ]
+    own = [replace(one, verdict=_strictly(benchmark, one, one.verdict) if one.verdict else None) for one in judged]
     scored = [one for one in own if one.score is not None]
     differ = sum(one.score != other.score for one, other in zip(judged, own, strict=True))
     return {"differ": differ, **_overall(scored, _groups(scored), benchmark.mean_over.get(Rules.STRICT))}
+
+
+def _strictly(benchmark: Benchmark, one: Judged, found: Verdict) -> Verdict:
+    """Return the verdict of our own rules; a judge's word stands where these would have asked one too."""
+    own = benchmark.judge(one.question, one.output, Rules.STRICT)
+    appeals = benchmark.appeals if found.outcome is Outcome.JUDGED else None
+    return own if appeals is None or appeals.ask(one.question, one.output, own, Rules.STRICT) is None else found
+
+
+def _is_choice(benchmark: Benchmark, question: Question) -> bool:
+    """Whether there are few answers to a question, a letter or yes and no, that are counted one by one."""
+    return bool(question.options) or (benchmark.points is None and question.answer in ("yes", "no"))
 
 
 def _overall(scored: Sequence[Judged], groups: Mapping[str, Any], mean_over: str | None) -> dict[str, Any]:

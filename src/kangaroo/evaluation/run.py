@@ -7,12 +7,14 @@ from typing import Any
 
 from kangaroo.chat.answerer import Answerer
 from kangaroo.errors import OptionError
+from kangaroo.evaluation.alone import alone_in
 from kangaroo.evaluation.asking import Asked, Pace, Reply, sampler_of
 from kangaroo.evaluation.films import Drawing, Films
+from kangaroo.evaluation.json_files import Line
 from kangaroo.evaluation.judge import judge
 from kangaroo.evaluation.playground import Item, Part, Playground, make_playground
 from kangaroo.evaluation.report import Report, make_report
-from kangaroo.evaluation.runner import Line, Progress, Run, examine
+from kangaroo.evaluation.runner import Progress, Run, examine
 from kangaroo.playground.vocabulary import Style
 from kangaroo.video.sampler import FrameSampler
 
@@ -85,21 +87,22 @@ def examine_films(
     """Ask what was not asked before about drawn films; each line holds the question, the answer and the verdict.
 
     Raises:
-        OptionError: `out` holds a run of another model or other questions.
+        OptionError: `out` holds a run of another model or other questions, or another process writes into it.
         KangarooError: A question could not be answered; what was answered is kept.
     """
     sampler = sampler_of(answerer) or FrameSampler()
     items = {item.id: item for item in exam.items}
-    return examine(
-        answerer,
-        out,
-        [_asked(exam, item, films, sampler) for item in exam.items],
-        about={**about, "questions": exam.digest()},
-        pace=pace,
-        before=lambda left: films.ahead(exam.films[items[one.id].film] for one in left if items[one.id].shows_film),
-        keep=lambda reply: _line(items[reply.id], reply),
-        progress=progress,
-    )
+    with alone_in(out):
+        return examine(
+            answerer,
+            out,
+            [_asked(exam, item, films, sampler) for item in exam.items],
+            about={**about, "questions": exam.digest()},
+            pace=pace,
+            before=lambda left: films.ahead(exam.films[items[one.id].film] for one in left if items[one.id].shows_film),
+            keep=lambda reply: _line(items[reply.id], reply),
+            progress=progress,
+        )
 
 
 def _asked(exam: Playground, item: Item, films: Films, sampler: FrameSampler) -> Asked:

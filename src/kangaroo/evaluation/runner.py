@@ -6,8 +6,7 @@ asked and who answers, and a run that differs is refused.
 
 import json
 import logging
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from time import perf_counter
@@ -17,11 +16,11 @@ from kangaroo.chat.answerer import Answerer
 from kangaroo.dialogue.conversation import Conversation
 from kangaroo.errors import OptionError
 from kangaroo.evaluation.asking import Asked, OnFailure, Pace, Reply, at_once, in_order, one_by_one, sampler_of
+from kangaroo.evaluation.json_files import Line, adding, read_lines, replace_json
 
 logger = logging.getLogger(__name__)
 
 ANSWERS, ABOUT = "answers.jsonl", "run.json"
-Line = dict[str, Any]
 Progress = Callable[[int, int], None]
 FORMAT = "kangaroo-evaluation-4"
 _PROBE = ("A", "The red circle enters from the left.", "蓝色方形向左移动。")
@@ -58,7 +57,7 @@ def examine(
 
     Args:
         answerer: Who answers, greedily.
-        out: The folder of `answers.jsonl` and `run.json`.
+        out: The folder of `answers.jsonl` and `run.json`; whoever calls is `alone_in` it.
         asked: All questions, also those answered before; what failed before is asked again.
         about: What `out` may hold no other of.
         pace: How many are asked at once.
@@ -79,7 +78,6 @@ def examine(
         "sampler": None if sampler is None else sampler.to_dict(),
         **about,
     }
-    out.mkdir(parents=True, exist_ok=True)
     _agree(out / ABOUT, about)
     lines = {line["id"]: line for line in read_answers(out / ANSWERS) if line["failure"] is None}
     left = [one for one in asked if one.id not in lines]
@@ -95,13 +93,10 @@ def examine(
         if pace.batch > 1
         else one_by_one(answerer, left, on_failure)
     )
-    mend(out / ANSWERS)
-    with (out / ANSWERS).open("a", encoding="utf-8") as file:
+    with adding(out / ANSWERS) as add:
         for reply in replies:
-            line = keep(reply)
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-            file.flush()
-            lines[reply.id] = line
+            lines[reply.id] = line = keep(reply)
+            add(line)
             if progress is not None:
                 progress(len(lines), len(asked))
     speed = {**asdict(pace), "asked": len(left), "seconds": perf_counter() - began}
@@ -109,33 +104,17 @@ def examine(
 
 
 def read_answers(path: Path) -> list[Line]:
-    """Return what was kept; of a question asked twice only the later line. A last line that was cut off is left out.
+    """Return what was kept; of a question asked twice the later line, but never a failure for an answer.
 
     Raises:
         OptionError: A line is damaged.
     """
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")  # a cut may go through a character
     wanted = {field.name for field in fields(Reply)}
-    kept = {}
-    for number, text in enumerate(lines[:-1], start=1):
-        try:
-            line = json.loads(text)
-        except ValueError:
-            line = None
-        if not isinstance(line, dict) or not wanted <= line.keys() or not isinstance(line["id"], str):
-            raise OptionError(f"{path}: line {number} is damaged; delete that line, or give another folder")
-        kept[line["id"]] = line
+    kept: dict[str, Line] = {}
+    for line in read_lines(path, lambda one: wanted <= one.keys() and isinstance(one["id"], str)):
+        if line["failure"] is None or kept.get(line["id"], line)["failure"] is not None:
+            kept[line["id"]] = line
     return list(kept.values())
-
-
-def mend(path: Path) -> None:
-    """Take a last line that was cut off out of the file, so that the next does not go on with it."""
-    if path.exists():
-        data = path.read_bytes()
-        if not data.endswith(b"\n"):
-            os.truncate(path, data.rfind(b"\n") + 1)
 
 
 def read_about(folder: Path) -> dict[str, Any]:
@@ -164,17 +143,23 @@ def _likelihoods(answerer: Answerer) -> list[float] | None:
 def _agree(path: Path, about: Mapping[str, Any]) -> None:
     """Write down what this run is, or refuse to mix it with another one."""
     if not path.exists():
-        path.write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        replace_json(path, about)
         return
     before = read_about(path.parent)
-    for name, value in about.items():
-        if name == "likelihoods" and _alike(before.get(name), value):
-            continue
-        if before.get(name) != value:
-            raise OptionError(
-                f"{path.parent} holds a run with {name} {_short(before.get(name))}, this one has {_short(value)}; "
-                "give another folder, or delete that one"
-            )
+    if name := differing(before, about, about):
+        raise OptionError(
+            f"{path.parent} holds a run with {name} {_short(before.get(name))}, this one has {_short(about[name])}; "
+            "give another folder, or delete that one"
+        )
+
+
+def differing(first: Mapping[str, Any], second: Mapping[str, Any], names: Iterable[str]) -> str | None:
+    """Return the first of some names under which two runs do not say the same of themselves."""
+    for name in names:
+        one, other = first.get(name), second.get(name)
+        if one != other and not (name == "likelihoods" and _alike(one, other)):
+            return name
+    return None
 
 
 def _alike(first: Any, second: Any) -> bool:

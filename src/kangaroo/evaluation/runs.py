@@ -1,25 +1,32 @@
 """Runs of benchmarks as folders: report on one, score it again under other rules, join shards, compare two.
 
 A folder holds `run.json` (what was asked and who answered), `questions.jsonl`, `answers.jsonl` (as they came),
-`sessions.jsonl` (how fast, where) and the reports. Nothing here needs a model or the data set. Imports without torch.
+`sessions.jsonl` (how fast, where), `pictures.jsonl` (of the report's examples) and the reports. Nothing here needs a
+model or the data set. Imports without torch.
 """
 
-import json
-from collections.abc import Hashable, Iterable, Sequence
+import logging
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from kangaroo.chat.answerer import Answerer
 from kangaroo.errors import OptionError
+from kangaroo.evaluation.alone import alone_in, make_folder
 from kangaroo.evaluation.benchmark import Benchmark, Question, Rules
+from kangaroo.evaluation.json_files import Line, adding, read_lines, replace_json, replace_lines
 from kangaroo.evaluation.referee import JUDGEMENTS, Referee
 from kangaroo.evaluation.result_report import BenchmarkReport
 from kangaroo.evaluation.results import Judged, figures, judge_all
-from kangaroo.evaluation.runner import ABOUT, ANSWERS, FORMAT, Line, read_about, read_answers
+from kangaroo.evaluation.runner import ABOUT, ANSWERS, FORMAT, differing, read_about, read_answers
 from kangaroo.evaluation.score import cluster_bootstrap
 
-QUESTIONS, SESSIONS = "questions.jsonl", "sessions.jsonl"
+logger = logging.getLogger(__name__)
+
+QUESTIONS, SESSIONS, PICTURES = "questions.jsonl", "sessions.jsonl", "pictures.jsonl"
+_OF_ONE_RUN = ("benchmark", "model", "likelihoods", "rules", "sampler", "shown", "questions")
 
 
 def report_on(
@@ -29,29 +36,35 @@ def report_on(
     judged: Sequence[Judged],
     rules: Rules,
     *,
+    total: int,
     referee: Referee,
-    pictures: dict[str, list[str]] | None = None,
 ) -> BenchmarkReport:
-    """Write the report of judged questions, and what is submitted where labels are hidden, into a run's folder."""
+    """Write the report of judged questions, and what is submitted where labels are hidden, into a run's folder.
+
+    `total` is the number of questions, those that were not reached yet too. Under other rules than the run's own both
+    files carry the rules in their names, and the run's stay as they were.
+    """
     shown = next((one.question for one in judged if not one.question.fault), None)
     report = BenchmarkReport(
         values={
             "about": about,
             "title": benchmark.title,
             "source": benchmark.source,
-            "sessions": _lines(out / SESSIONS),
+            "sessions": _sessions(out),
             "judge": None if benchmark.appeals is None else referee.told(),
             "prompt": None if shown is None else asdict(benchmark.prompt(shown, "", Rules(about["rules"]))),
-            **figures(benchmark, judged, rules),
+            **figures(benchmark, judged, rules, total=total),
         },
         judged=judged,
-        pictures=pictures or {},
+        pictures=_pictures(out),
     )
-    report.write(out, "report" if rules == about["rules"] else f"report-{rules}")
+    of_rules = "" if rules == about["rules"] else f"-{rules}"
+    report.write(out, f"report{of_rules}")
     if benchmark.submission is not None:
-        read = [(one.question, one.verdict.parsed if one.verdict else None) for one in judged]
-        text = json.dumps(benchmark.submission(read), ensure_ascii=False)
-        (out / "submission.json").write_text(text + "\n", encoding="utf-8")
+        # a malformed record has no name to submit, and one that comes twice that of the first
+        good = [one for one in judged if not one.question.fault]
+        read = [(one.question, one.verdict.parsed if one.verdict else None) for one in good]
+        replace_json(out / f"submission{of_rules}.json", benchmark.submission(read))
     return report
 
 
@@ -64,22 +77,22 @@ def _kept(
     benchmark = benchmarks.get(str(about.get("benchmark")))
     if benchmark is None:
         raise OptionError(f"{folder} holds no run of a benchmark; known: {', '.join(benchmarks)}")
-    questions = [_question(json.loads(text)) for _, text in _placed(folder)]
+    questions = [_question(line) for line in _placed(folder).values()]
     return about, benchmark, questions, {line["id"]: line for line in read_answers(folder / ANSWERS)}
 
 
-def _question(values: dict[str, Any]) -> Question:
-    del values["place"]
-    values["groups"] = tuple((name, value) for name, value in values["groups"])
-    return Question(**{**values, "options": tuple(values["options"])})
+def _question(line: Line) -> Question:
+    values = {name: value for name, value in line.items() if name != "place"}
+    groups = tuple((name, value) for name, value in values["groups"])
+    return Question(**{**values, "groups": groups, "options": tuple(values["options"])})
 
 
-def _placed(folder: Path) -> list[tuple[int, str]]:
-    try:
-        texts = (folder / QUESTIONS).read_text(encoding="utf-8").split("\n")  # a question may hold other line ends
-        return [(int(json.loads(text)["place"]), text) for text in texts if text]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise OptionError(f"{folder / QUESTIONS} is missing or damaged; run the benchmark again") from None
+def _placed(folder: Path) -> dict[int, Line]:
+    """Return a run's questions by their places."""
+    path, again = folder / QUESTIONS, "run the benchmark again"
+    if not path.exists():
+        raise OptionError(f"{path} is missing; {again}")
+    return {line["place"]: line for line in read_lines(path, lambda line: type(line.get("place")) is int, remedy=again)}
 
 
 def rescore(
@@ -90,18 +103,20 @@ def rescore(
     The model that answered is not called, nor a judge that is not named.
 
     Raises:
-        OptionError: The folder holds no run of a benchmark, or there is nothing to judge.
+        OptionError: The folder holds no run of a benchmark, there is nothing to judge, or a judge is named while
+            another process writes into the folder.
     """
     about, benchmark, questions, lines = _kept(benchmarks, folder)
     if judge is not None and benchmark.appeals is None:
         raise OptionError(f"{benchmark.name} is scored by rules alone; leave the judge out")
-    referee = Referee(folder, judge)
-    judged = judge_all(benchmark, questions, lines, rules, referee)
-    return report_on(benchmark, folder, about, judged, rules, referee=referee)
+    with nullcontext() if judge is None else alone_in(folder):
+        referee = Referee(folder, judge)
+        judged = judge_all(benchmark, questions, lines, rules, referee)
+        return report_on(benchmark, folder, about, judged, rules, total=len(questions), referee=referee)
 
 
 def merge(benchmarks: dict[str, Benchmark], folders: Sequence[Path], out: Path) -> BenchmarkReport:
-    """Join the shards of one run into the folder `out` and report on them as one.
+    """Join the shards of one run into the folder `out` and report on them as one; one that is unfinished is named.
 
     Raises:
         OptionError: The folders are not the shards of one run, each once, or `out` holds a run.
@@ -109,41 +124,50 @@ def merge(benchmarks: dict[str, Benchmark], folders: Sequence[Path], out: Path) 
     kept = [_kept(benchmarks, folder) for folder in folders]
     about = kept[0][0]
     for folder, (other, *_) in zip(folders, kept, strict=True):
-        for name in ("benchmark", "model", "rules", "sampler", "shown", "questions"):
-            if other.get(name) != about.get(name):
-                raise OptionError(f"{folder} and {folders[0]} are of two runs: they differ in {name}")
+        if name := differing(about, other, _OF_ONE_RUN):
+            raise OptionError(f"{folder} and {folders[0]} are of two runs: they differ in {name}")
     of = about["shard"]["of"]
     numbers = sorted(other["shard"]["number"] for other, *_ in kept)
     if any(other["shard"]["of"] != of for other, *_ in kept) or numbers != list(range(1, of + 1)):
         raise OptionError(f"these are shards {', '.join(map(str, numbers))} of {of}; give each of them once")
     if (out / ABOUT).exists():
         raise OptionError(f"{out} holds a run; give another folder")
-    out.mkdir(parents=True, exist_ok=True)
-    about = {**about, "shard": {"number": 1, "of": 1}}
-    places = {place: text for folder in folders for place, text in _placed(folder)}
-    _write_lines(out / QUESTIONS, (places[place] for place in sorted(places)))
-    _write_lines(out / ANSWERS, (json.dumps(line, ensure_ascii=False) for *_, own in kept for line in own.values()))
-    for session in (one for folder in folders for one in _lines(folder / SESSIONS)):
-        write_session(out, session)
-    heard = [line for folder in folders for line in read_answers(folder / JUDGEMENTS)]
-    if heard:
-        _write_lines(out / JUDGEMENTS, (json.dumps(line, ensure_ascii=False) for line in heard))
-    (out / ABOUT).write_text(json.dumps(about, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    make_folder(out)
+    for folder, (*_, questions, lines) in zip(folders, kept, strict=True):
+        if left := sum(not one.fault and one.id not in lines for one in questions):
+            logger.warning("%s is unfinished: %d of its %d questions were not asked yet", folder, left, len(questions))
+    places = {place: line for folder in folders for place, line in _placed(folder).items()}
+    replace_lines(out / QUESTIONS, (places[place] for place in sorted(places)))
+    replace_lines(out / ANSWERS, (line for *_, own in kept for line in own.values()))
+    replace_lines(out / SESSIONS, (one for folder in folders for one in _sessions(folder)))
+    keep_pictures(out, {id: urls for folder in folders for id, urls in _pictures(folder).items()})
+    if heard := [line for folder in folders for line in read_answers(folder / JUDGEMENTS)]:
+        replace_lines(out / JUDGEMENTS, heard)
+    replace_json(out / ABOUT, {**about, "shard": {"number": 1, "of": 1}})
     return rescore(benchmarks, out, Rules(about["rules"]))
 
 
+class _One(NamedTuple):
+    """What a question scored in a run; of two runs it is the same one where all that was `asked` is."""
+
+    score: float
+    film: Hashable
+    asked: Hashable = None
+
+
 class _Scored(NamedTuple):
-    """A run's scores by question, each with its film; `of` names what was asked."""
+    """A run's scores by the questions' ids; `of` names what was asked."""
 
     of: str
     model: str
-    scores: dict[str, tuple[float, Hashable]]
+    scores: dict[str, _One]
 
 
 def compare(benchmarks: dict[str, Benchmark], first: Path, second: Path, rules: Rules) -> dict[str, Any]:
     """Return by how much a second run is better than a first on the questions that both scored, films drawn anew.
 
-    Runs of the playground and of the needle are compared too; their questions must be the same ones.
+    An id alone makes no pair: film, question and options must be the same too, or it is counted as `unlike`. Runs of
+    the playground and of the needle are compared too; their questions must be the same ones.
 
     Raises:
         OptionError: They are not runs of one benchmark, or have no question in common.
@@ -151,10 +175,12 @@ def compare(benchmarks: dict[str, Benchmark], first: Path, second: Path, rules: 
     before, after = (_scored(benchmarks, folder, rules) for folder in (first, second))
     if before.of != after.of:
         raise OptionError(f"{first} is of {before.of}, {second} of {after.of}; give two of one")
-    both = [name for name in before.scores if name in after.scores]
+    of_both = [name for name in before.scores if name in after.scores]
+    both = [name for name in of_both if before.scores[name].asked == after.scores[name].asked]
     if not both:
-        raise OptionError(f"{first} and {second} have no scored question in common")
-    pairs = [(before.scores[name][0], after.scores[name][0]) for name in both]
+        others = f": {len(of_both)} have the same id, but ask something else" if of_both else ""
+        raise OptionError(f"{first} and {second} have no scored question in common{others}")
+    pairs = [(before.scores[name].score, after.scores[name].score) for name in both]
     differences = [new - old for old, new in pairs]
     return {
         "benchmark": before.of,
@@ -162,9 +188,10 @@ def compare(benchmarks: dict[str, Benchmark], first: Path, second: Path, rules: 
         "models": [before.model, after.model],
         "number": len(both),
         "only_in_one": len(before.scores.keys() ^ after.scores.keys()),
+        "unlike": len(of_both) - len(both),
         "scores": [sum(pair[side] for pair in pairs) / len(pairs) for side in (0, 1)],
         "difference": sum(differences) / len(differences),
-        "interval": cluster_bootstrap(differences, [before.scores[name][1] for name in both]),
+        "interval": cluster_bootstrap(differences, [before.scores[name].film for name in both]),
         "only_first_right": sum(old > new for old, new in pairs),
         "only_second_right": sum(old < new for old, new in pairs),
     }
@@ -172,42 +199,48 @@ def compare(benchmarks: dict[str, Benchmark], first: Path, second: Path, rules: 
 
 def _scored(benchmarks: dict[str, Benchmark], folder: Path, rules: Rules) -> _Scored:
     about = read_about(folder)
-    if "benchmark" not in about and about.get("format") == FORMAT:
+    if "benchmark" not in about and "questions" in about and about.get("format") == FORMAT:
         # the playground's and the needle's: scored as they were answered
         if rules is not Rules.STRICT:
             raise OptionError(f"{folder} is scored by the rules of its own alone; leave --rules out")
         exam = f"{about.get('exam', 'playground')} {about['questions'][:12]}"
-        scores = {line["id"]: (float(line["score"]), line["film"]) for line in read_answers(folder / ANSWERS)}
+        scores = {line["id"]: _One(float(line["score"]), line["film"]) for line in read_answers(folder / ANSWERS)}
         return _Scored(of=exam, model=about["model"], scores=scores)
     about, benchmark, questions, lines = _kept(benchmarks, folder)
     judged = judge_all(benchmark, questions, lines, rules, Referee(folder))
     return _Scored(
         of=about["benchmark"],
         model=about["model"] + (" without the film" if about["shown"] == "nothing" else ""),
-        scores={one.question.id: (one.score, one.question.film) for one in judged if one.score is not None},
+        scores={
+            asked.id: _One(one.score, asked.film, (asked.film, asked.question, asked.options))
+            for one in judged
+            if one.score is not None
+            for asked in [one.question]
+        },
     )
 
 
 def write_questions(out: Path, every: Sequence[Question], own: Sequence[Question]) -> None:
     """Write down the questions of a run, each with its place among all that were not asked here too."""
     places = {one.id: place for place, one in enumerate(every)}
-    _write_lines(
-        out / QUESTIONS,
-        (json.dumps({"place": places[one.id], **asdict(one)}, ensure_ascii=False) for one in own),
-    )
+    replace_lines(out / QUESTIONS, ({"place": places[one.id], **asdict(one)} for one in own))
 
 
-def write_session(out: Path, session: dict[str, Any]) -> None:
+def write_session(out: Path, session: Mapping[str, Any]) -> None:
     """Add to a run how fast questions were asked this time, by which weights, on which machine."""
-    _write_lines(out / SESSIONS, (json.dumps(one, ensure_ascii=False) for one in [*_lines(out / SESSIONS), session]))
+    with adding(out / SESSIONS) as add:
+        add(session)
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    try:
-        return [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-    except ValueError:
-        raise OptionError(f"{path} is damaged; delete it: only times and machines are lost") from None
+def keep_pictures(out: Path, pictures: Mapping[str, Sequence[str]]) -> None:
+    """Write down the pictures of a report's examples, so that scoring again needs no film."""
+    replace_lines(out / PICTURES, ({"id": id, "pictures": urls} for id, urls in pictures.items()))
 
 
-def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+def _sessions(folder: Path) -> list[Line]:
+    return read_lines(folder / SESSIONS, remedy="delete the file: only times and machines are lost")
+
+
+def _pictures(folder: Path) -> dict[str, list[str]]:
+    lines = read_lines(folder / PICTURES, remedy="delete the file: only a report's pictures are lost")
+    return {line["id"]: line["pictures"] for line in lines}
