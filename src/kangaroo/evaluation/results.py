@@ -16,7 +16,7 @@ from kangaroo.evaluation.referee import Referee
 from kangaroo.evaluation.score import cluster_bootstrap, share, wilson
 
 _LISTED = 20
-READING = 1  # raised when `parse.py` or a benchmark's judge reads an answer differently
+READING = 2  # raised when `parse.py` or a benchmark's judge reads an answer differently
 
 
 @dataclass(frozen=True, kw_only=True)

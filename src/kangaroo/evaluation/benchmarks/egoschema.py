@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from kangaroo.evaluation.benchmark import Benchmark, Outcome, Question, Row, words
-from kangaroo.evaluation.choices import asked_directly, choice, unlettered
+from kangaroo.evaluation.choices import asked_directly, choice, letter_at, unlettered
 from kangaroo.evaluation.harnesses import lmms_eval_mmmu_letter
 
 
@@ -15,7 +15,7 @@ def _question(row: Row) -> Question:
         film=words(row["video_idx"]),
         question=words(row["question"]),
         options=unlettered(row["option"]),
-        answer=None if answer in (None, "") else chr(ord("A") + int(answer)),
+        answer=None if answer in (None, "") else letter_at(int(answer)),
     )
 
 

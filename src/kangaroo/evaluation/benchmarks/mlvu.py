@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from kangaroo.evaluation.benchmark import Benchmark, Prompt, Question, Row, Rules, Verdict, words
+from kangaroo.evaluation.benchmark import Benchmark, Prompt, Question, Row, Rules, Verdict, each_words, words
 from kangaroo.evaluation.choices import LETTER_TOKENS, choice, letter_of, options_text, own_prompt, verdict
 from kangaroo.evaluation.dataset import Dataset
 from kangaroo.evaluation.harnesses import lmms_eval_letter
@@ -23,7 +23,7 @@ def records(data: Dataset, tasks: Iterable[str] = _TASKS) -> Iterator[Row]:
 
 def _question(record: Row) -> Question:
     row, task = record["row"], record["task"]
-    options = tuple(map(words, row["candidates"]))
+    options = each_words(row["candidates"])
     return Question(
         id=f"{task}/{record['place']}",
         film=f"video/{task}/{row['video']}",

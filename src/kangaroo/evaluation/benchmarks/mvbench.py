@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kangaroo.evaluation.benchmark import Benchmark, Outcome, Prompt, Question, Row, Rules, Verdict, words
+from kangaroo.evaluation.benchmark import Benchmark, Outcome, Prompt, Question, Row, Rules, Verdict, each_words, words
 from kangaroo.evaluation.choices import LETTER_TOKENS, choice, letter_of, options_text, own_prompt, verdict
 from kangaroo.evaluation.dataset import Dataset
 from kangaroo.evaluation.harnesses import lmms_eval_mvbench_letter
@@ -46,7 +46,7 @@ def _records(data: Dataset) -> Iterator[Row]:
 
 def _question(record: Row) -> Question:
     row, task = record["row"], record["task"]
-    options = tuple(map(words, row["candidates"]))
+    options = each_words(row["candidates"])
     return Question(
         id=f"{task}/{record['place']}",
         film=f"{_FOLDERS[task]}/{row['video']}",
