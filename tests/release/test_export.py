@@ -1,5 +1,6 @@
 """What is exported loads and answers where this package is not installed, with the very logits of the model here."""
 
+import ast
 import json
 import os
 import shutil
@@ -27,7 +28,7 @@ from transformers import (
     AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 )
 folder, film, out = sys.argv[1:]
-assert importlib.util.find_spec("kangaroo") is None
+assert importlib.util.find_spec("kangaroo") is importlib.util.find_spec("triton") is None
 there = dict(trust_remote_code=True)
 assert AutoConfig.from_pretrained(folder, **there).model_type == "kangaroo"
 processor = AutoProcessor.from_pretrained(folder, **there)
@@ -53,11 +54,11 @@ print(json.dumps({"said": said}))
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory):
-    """The environment of somebody who has all that we need, and not us: no site file, so no editable install."""
+    """The environment of somebody who has all that we need, no Triton and not us: no site file, no editable install."""
     place = tmp_path_factory.mktemp("packages")
     packages = [path for path in map(Path, sys.path) if path.name in ("site-packages", "dist-packages")]
     for path in (path for package in reversed(packages) for path in package.iterdir()):
-        if not path.name.startswith(("kangaroo", "__editable__")) and path.suffix != ".pth":
+        if not path.name.startswith(("kangaroo", "triton", "__editable__")) and path.suffix != ".pth":
             (place / path.name).unlink(missing_ok=True)
             (place / path.name).symlink_to(path)
     kept = {name: os.environ[name] for name in ("LANG", "OMP_NUM_THREADS", "PATH") if name in os.environ}
@@ -65,8 +66,19 @@ def elsewhere(tmp_path_factory):
     return {**kept, "PYTHONPATH": str(place), "HOME": home, "HF_HOME": home, "HF_HUB_OFFLINE": "1"}
 
 
+def as_cached(folder, home, repository):
+    """Put a folder where the hub's cache keeps a repository that was fetched."""
+    place, commit = home / "hub" / f"models--{repository.replace('/', '--')}", "0" * 40
+    shutil.copytree(folder, place / "snapshots" / commit)
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text(commit)
+    return repository
+
+
+# transformers reads the code of a folder and that of a repository by different ways
+@pytest.mark.parametrize("repository", [None, "somebody/small"])
 def test_a_converted_model_saved_loaded_exported_loaded_elsewhere_has_equal_logits(
-    released, original, tmp_path, elsewhere
+    released, original, tmp_path, elsewhere, repository
 ):
     plan = plan_conversion(released())
     plan.write(tmp_path / "ours")
@@ -74,7 +86,10 @@ def test_a_converted_model_saved_loaded_exported_loaded_elsewhere_has_equal_logi
     network.save_pretrained(tmp_path / "saved")
     plan.processor.save_pretrained(tmp_path / "saved")
     assert run(["export", str(tmp_path / "saved"), str(tmp_path / "exported")]) == 0
-    program = [sys.executable, "-S", "-c", ELSEWHERE, tmp_path / "exported", FILM, tmp_path / "logits"]
+    name = tmp_path / "exported"
+    if repository is not None:
+        name = as_cached(name, Path(elsewhere["HF_HOME"]), repository)
+    program = [sys.executable, "-S", "-c", ELSEWHERE, name, FILM, tmp_path / "logits"]
     ran = subprocess.run(list(map(str, program)), env=elsewhere, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr[-3000:]
     found = load_file(tmp_path / "logits")
@@ -88,6 +103,17 @@ def test_a_converted_model_saved_loaded_exported_loaded_elsewhere_has_equal_logi
     assert json.loads(ran.stdout.splitlines()[-1])["said"] == answer.text
 
 
+def defined(tree):
+    """Yield the names that a file has at its top."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            yield from (name.id for name in ast.walk(node) if isinstance(name, ast.Name))
+        elif isinstance(node, ast.ImportFrom):
+            yield from (alias.asname or alias.name for alias in node.names)
+
+
 def test_the_code_is_whole_and_flat():
     files = code_files()
     assert f"{ENTRY}.py" in files
@@ -95,9 +121,12 @@ def test_the_code_is_whole_and_flat():
         compile(text, "exported", "exec")
     lines = [line.strip() for text in files.values() for line in text.splitlines()]
     assert not [line for line in lines if line.startswith(("from kangaroo", "import kangaroo"))]
-    for line in lines:
-        if line.startswith("from ."):
-            assert f"{line.split()[1][1:]}.py" in files, line
+    trees = {name: ast.parse(text) for name, text in files.items()}
+    for tree in trees.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                wanted = {alias.name for alias in node.names}
+                assert wanted <= set(defined(trees[f"{node.module}.py"])), ast.unparse(node)
     assert {value.split(".")[0] for value in auto_map().values()} == {ENTRY}
 
 
