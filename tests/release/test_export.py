@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import kangaroo
+from kangaroo.chat.load import find_folder
 from kangaroo.cli import run
 from kangaroo.model.modeling import KangarooForConditionalGeneration
+from kangaroo.release.card import model_card
 from kangaroo.release.convert import plan_conversion
 from kangaroo.release.remote_code import ENTRY, auto_map, code_files
 
@@ -171,3 +173,77 @@ def test_what_only_the_training_machine_knows_stays_there(tmp_path):
         "private" in path.read_text() for path in (tmp_path / "out").iterdir() if path.suffix != ".safetensors"
     )
     assert "stage `long`, commit `abc`" in (tmp_path / "out" / "README.md").read_text()
+
+
+@pytest.fixture
+def sharded(released, tmp_path, monkeypatch):
+    monkeypatch.setattr("kangaroo.release.model.SHARD_BYTES", 50_000)
+    plan_conversion(released()).write(tmp_path / "ours")
+    return tmp_path / "ours"
+
+
+def remove(file):
+    file.unlink()
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:500])
+
+
+def fill_with_others(file):
+    save_file({"x": torch.zeros(2)}, file)
+
+
+def leave_nonsense_alone(file):
+    for one in file.parent.glob("model*.safetensors*"):
+        one.unlink()
+    file.with_name("x.safetensors").touch()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (remove, "missing"),
+        (cut, "truncated or damaged"),
+        (fill_with_others, "weights are missing or do not fit its config"),
+        (leave_nonsense_alone, "no weights here"),
+    ],
+)
+def test_weights_that_are_not_whole_are_not_exported(sharded, tmp_path, capsys, spoil, said):
+    spoil(sorted(sharded.glob("*.safetensors"))[1])
+    assert run(["export", str(sharded), str(tmp_path / "out")]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_of_other_shapes_are_not_exported(sharded, tmp_path, capsys):
+    settings = json.loads((sharded / "config.json").read_text())
+    settings["text_config"]["intermediate_size"] = 97
+    (sharded / "config.json").write_text(json.dumps(settings))
+    assert run(["export", str(sharded), str(tmp_path / "out")]) == 2
+    assert "6 weights are missing or do not fit" in capsys.readouterr().err
+
+
+def card_with(tmp_path, file, notes):
+    folder = Path(shutil.copytree(find_folder("joey"), tmp_path / "noted"))
+    (folder / file).write_text(json.dumps(notes))
+    return model_card(folder, name="noted")
+
+
+def test_names_that_others_chose_neither_break_the_table_nor_write_headings(tmp_path):
+    decision = {"what": "left out", "value": "a|b<c", "why": "x\n\n# Better\n`"}
+    card = card_with(tmp_path, "origin.json", {"files": {"w`\n# Best": 1}, "decisions": [decision]})
+    assert r"| left out | `a\|b<c` | x # Better ` |" in card
+    assert "Made from `w' # Best`, by" in card
+    assert not [line for line in card.splitlines() if line.startswith(("# Bet", "# Bes"))]
+
+
+@pytest.mark.parametrize(
+    ("file", "notes"),
+    [
+        *(("origin.json", notes) for notes in ({}, {"files": 5, "decisions": 5}, {"decisions": [{}, 5]})),
+        *(("training.json", notes) for notes in ({}, {"stage": "long"}, {"versions": [1]})),
+    ],
+)
+def test_notes_that_say_little_make_a_card_nonetheless(tmp_path, file, notes):
+    assert "Nothing was measured yet." in card_with(tmp_path, file, notes)
