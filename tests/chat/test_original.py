@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import kangaroo
 import kangaroo.hf
-from kangaroo.chat.original import KangarooForCausalLM
+from kangaroo.chat.original import KangarooForCausalLM, _ends
 from kangaroo.errors import KangarooError, OptionError
 
 JOEY = Path(kangaroo.__file__).parent / "joey"
@@ -100,6 +100,35 @@ def test_films_may_be_arrays_and_a_new_one_stands_beside_the_first(model, tokeni
     _, history = model.chat(FILM, QUESTION, tokenizer, history, num_frames=4, **greedy)
     assert len(history.conversation.videos) == 2
     assert sum(seen) == 4
+
+
+def test_ends_may_be_a_tensor_and_what_is_no_id_is_refused(model, tokenizer):
+    question = "What happens in the film?"
+    asked = {"video_path": FILM, "query": question, "tokenizer": tokenizer, "num_frames": 4, "max_new_tokens": 24}
+    full, _ = model.chat(**asked, do_sample=False)
+    end = tokenizer.encode(full, add_special_tokens=False)[2]
+    short, _ = model.chat(**asked, do_sample=False, eos_token_id=[end, 4])
+    assert len(short) < len(full)
+    for same in (torch.tensor([end, 4]), (end, 4)):
+        assert model.chat(**asked, do_sample=False, eos_token_id=same)[0] == short
+    with pytest.raises(OptionError, match="eos_token_id is 99999; give an id below 2048"):
+        model.chat(**asked, eos_token_id=99_999)
+    for wrong in ("4", ["4"], [4, None], -1, 1.5, torch.tensor([0.5])):
+        with pytest.raises(OptionError, match="eos_token_id is"):
+            _ends(wrong, vocab_size=2048)
+
+
+@pytest.mark.parametrize(
+    ("film", "num_frames", "films"),
+    [(str(FILM), None, 1), (FILM, 4, 1), (FILM.parent / "." / FILM.name, None, 1), (FILM, 2, 2)],
+)
+def test_a_film_that_was_shown_is_shown_again_only_with_another_number_of_frames(
+    model, tokenizer, film, num_frames, films
+):
+    greedy = {"max_new_tokens": 2, "do_sample": False}
+    _, history = model.chat(str(FILM), QUESTION, tokenizer, num_frames=4, **greedy)
+    _, history = model.chat(film, QUESTION, tokenizer, history, num_frames=num_frames, **greedy)
+    assert len(history.conversation.videos) == films
 
 
 def test_mistakes_are_told(model, tokenizer):

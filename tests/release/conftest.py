@@ -1,6 +1,7 @@
 """The published repository in small: its file names, its tensors' names, its config; random numbers."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
@@ -71,14 +72,21 @@ def released_weights(original, layout):
     return weights
 
 
+def change_settings(folder, settings):
+    """Change some of config.json's."""
+    before = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**before, **settings}))
+
+
 @pytest.fixture
 def released(tmp_path, original, released_weights, layout, tiny_tokenizer):
-    """Write a published folder, with some tensors or settings changed (None: left out), and return it."""
+    """Write a published folder, with some tensors (None: left out) or settings changed, and return it."""
 
-    def write(changes=None, *, reserved=(VisualToken.PATCH,)):
+    def write(changes=None, *, reserved=(VisualToken.PATCH,), settings=None):
         folder = tmp_path / "released"
         folder.mkdir(exist_ok=True)
         layout.write_settings(folder, original.config, layout.reserve(tiny_tokenizer, reserved), TokenIds())
+        change_settings(folder, settings or {})
         weights = {**released_weights, **(changes or {})}
         kept = {name: weight.clone() for name, weight in weights.items() if weight is not None}
         torch.save(kept, folder / "pytorch_model.bin")

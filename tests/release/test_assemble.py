@@ -122,6 +122,43 @@ def test_mistakes_are_told_in_one_line(parts, tmp_path, capsys):
     assert "'qwen3'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("shape", [(2, 17, 128), (1, 18, 128), (1, 17, 64)])
+@pytest.mark.parametrize("size_px", [28, 56])
+def test_positions_that_are_no_square_table_are_refused(parts, shape, size_px):
+    eva, llama = parts
+    tensors = torch.load(eva)
+    tensors["module"]["visual.pos_embed"] = torch.zeros(shape)
+    torch.save(tensors, eva)
+    with pytest.raises(KangarooError, match=r"visual\.pos_embed: \[.*\] in the checkpoint, expected \[1, 17, 128\]"):
+        plan_assembly(eva, llama, image_size_px=size_px)
+
+
+def test_a_part_that_cannot_be_cast_is_told_without_advice_that_does_not_exist(parts):
+    eva, llama = parts
+    tensors = torch.load(eva)
+    tensors["module"]["visual.pos_embed"] = tensors["module"]["visual.pos_embed"].long()
+    torch.save(tensors, eva)
+    with pytest.raises(KangarooError, match="int64 in the checkpoint, expected bfloat16; nothing casts it"):
+        plan_assembly(eva, llama, image_size_px=56)
+
+
+def test_fewer_words_than_the_tokenizer_has_are_refused(parts):
+    eva, llama = parts
+    settings = json.loads((llama / "config.json").read_text())
+    (llama / "config.json").write_text(json.dumps({**settings, "vocab_size": 8}))
+    with pytest.raises(KangarooError, match="the tokenizer's ids go up to 422"):
+        plan_assembly(eva, llama)
+
+
+def test_two_files_of_one_name_are_two_in_the_origin(parts, tmp_path):
+    eva, llama = parts
+    (tmp_path / "eva").mkdir()
+    save_file(torch.load(eva)["module"], tmp_path / "eva" / "model.safetensors")
+    assembled((tmp_path / "eva" / "model.safetensors", llama), tmp_path / "ours")
+    files = json.loads((tmp_path / "ours" / "origin.json").read_text())["files"]
+    assert list(files) == ["eva/model.safetensors", "llama/model.safetensors"]
+
+
 def test_the_command_prints_its_table(parts, tmp_path, capsys):
     eva, llama = map(str, parts)
     out = tmp_path / "ours"

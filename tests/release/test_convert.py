@@ -1,9 +1,12 @@
 """The published layout becomes a model of ours with the same logits; what is not as expected is named and refused."""
 
 import json
+import math
 import os
 import pickle
 import resource
+import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +14,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 import kangaroo
 from kangaroo.cli import run
-from kangaroo.errors import ModelError
+from kangaroo.errors import ModelError, OptionError
 from kangaroo.model.layout import VisualToken
 from kangaroo.model.presets import kangaroo_8b
 from kangaroo.release.convert import plan_conversion
@@ -142,10 +145,28 @@ def test_a_stored_rotary_table_must_be_the_one_that_is_computed(released, origin
     from kangaroo.model.vision import rotary_angles
 
     angles = rotary_angles(4, head_width=64, theta=10000.0, pretrained_grid=16, device=torch.device("cpu"))[1:]
-    table = angles.cos().repeat_interleave(2, dim=-1)
-    convert(released({"vision_tower.rope.freqs_cos": table, "vision_tower.rope.freqs_sin": table}), tmp_path / "ours")
-    said = why(released({"vision_tower.rope.freqs_cos": table.flip(-1)}), tmp_path / "no")
-    assert said.startswith("vision_tower.rope.freqs_cos: the table [16, 64]")
+    tables = {
+        f"vision_tower.{place}rope.freqs_{name}": getattr(angles, name)().repeat_interleave(2, dim=-1).bfloat16()
+        for place in ("", "blocks.1.attn.")
+        for name in ("cos", "sin")
+    }
+    plan = convert(released(tables), tmp_path / "ours")
+    assert "6 tensors" in [one.value for one in plan.decisions if one.what == "not needed"]  # two are the head's
+    for name, table in tables.items():
+        for wrong in (table.flip(-1), table * torch.nan, table.long()):
+            assert why(released({**tables, name: wrong}), tmp_path / "no").startswith(f"{name}: the table [16, 64]")
+    assert "rope.freqs_tan" in why(released({"vision_tower.rope.freqs_tan": torch.zeros(2)}), tmp_path / "no")
+
+
+def test_a_llamas_stored_rotary_tables_are_counted_and_must_be_those_of_its_theta(released, tmp_path):
+    name = "model.layers.1.self_attn.rotary_emb.inv_freq"
+    table = (500000.0 ** -(torch.arange(0, 16, 2) / 16)).bfloat16()
+    plan = convert(released({name: table}), tmp_path / "ours")
+    assert "1 tensors" in [one.value for one in plan.decisions if one.what == "not needed"]
+    for wrong in (torch.full((8,), 7.0), table[:4], 10000.0 ** -(torch.arange(0, 16, 2) / 16)):
+        assert why(released({name: wrong}), tmp_path / "no").startswith(f"{name}: the table [")
+    for other in ("gate.rotary_emb.inv_freq", "mm_projector.rotary_emb.inv_freq"):
+        assert f"not expected: {other}" in why(released({other: table}), tmp_path / "no")
 
 
 def test_a_tensor_without_a_place_is_refused_unless_allowed_by_name(released, tmp_path):
@@ -198,6 +219,134 @@ def test_what_is_no_plain_tensor_is_named(released, released_weights, tmp_path, 
     assert f"step is a {kind}, not a plain tensor" in why(folder, tmp_path / "ours")
 
 
+def beside(weights):
+    return {"state_dict": weights, "gate.weight": torch.zeros(2)}
+
+
+def two_networks(weights):
+    return {"state_dict": weights, "model": dict(weights)}
+
+
+def with_and_without_module(weights):
+    return {**weights, "module.lm_head.weight": torch.zeros(2)}
+
+
+def unprintable(weights):
+    return {**weights, "a\nerror: all is well": torch.zeros(2)}
+
+
+def nested(weights):
+    return {**weights, "step": torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)], layout=torch.strided)}
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "said"),
+    [
+        (beside, "in 'state_dict' and 'gate.weight' beside it"),
+        (two_networks, "in 'state_dict' and 'model' beside it"),
+        (with_and_without_module, "holds lm_head.weight twice"),
+        (unprintable, r"'a\nerror: all is well', which is no tensor's name"),
+        (nested, "step is a Tensor, not a plain tensor"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_no_tensor_vanishes_while_a_file_is_unwrapped(released, released_weights, tmp_path, wrapped, said):
+    folder = released()
+    torch.save(wrapped(released_weights), folder / "pytorch_model.bin")
+    assert said in why(folder, tmp_path / "ours")
+
+
+def pickled(module, name, argument):
+    return b"\x80\x02c" + f"{module}\n{name}\n".encode() + argument + b"\x85R."
+
+
+@pytest.mark.parametrize(
+    ("pickle", "said"),
+    [
+        # a file of a kilobyte that would take four gigabytes
+        (pickled("__builtin__", "bytearray", b"\x8a\x05" + (4 * 10**9).to_bytes(5, "little")), "carries code"),
+        (pickled("torch._utils", "_rebuild_tensor_v2", b"K\x05"), "truncated or damaged"),
+        (pickled("torch", "Size", b"X\x01\x00\x00\x00a"), "truncated or damaged"),
+        (b"\x80\x02K\x05Q.", "truncated or damaged"),
+        (b"\x80\x02}", "truncated or damaged"),
+        (b"", "truncated or damaged"),
+        (b"\x80\x02].", "holds a list, not tensors by name"),
+    ],
+)
+def test_a_pickle_of_nonsense_is_one_clear_error(released, tmp_path, pickle, said):
+    folder = released()
+    with zipfile.ZipFile(folder / "pytorch_model.bin") as whole:
+        parts = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(folder / "pytorch_model.bin", "w") as crafted:
+        for name, content in parts.items():
+            crafted.writestr(name, pickle if name.endswith("/data.pkl") else content)
+    assert said in why(folder, tmp_path / "ours")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "said"),
+    [
+        ("pos_embed", (1, 0, 128), "none of them empty"),
+        ("pos_embed", (1, 1, 128), "expected [1, 2, 128]"),
+        ("pos_embed", (2, 17, 128), "expected [1, 17, 128]"),
+        ("patch_embed.proj.weight", (128, 3, 0, 0), "none of them empty"),
+        ("patch_embed.proj.weight", (0, 3, 14, 14), "none of them empty"),
+    ],
+)
+def test_a_tower_of_impossible_sizes_is_refused(released, tmp_path, name, shape, said):
+    message = why(released({f"vision_tower.{name}": torch.zeros(shape, dtype=torch.bfloat16)}), tmp_path / "ours")
+    assert f"{name}: {list(shape)} in the checkpoint" in message
+    assert said in message
+
+
+LLAMA_3_1 = {"rope_type": "llama3", "factor": 8.0, "rope_theta": 500000.0, "original_max_position_embeddings": 8192}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rope_parameters", LLAMA_3_1),
+        ("rope_parameters", 5),
+        ("rope_parameters", {"partial_rotary_factor": 0.5}),
+        ("rope_scaling", {"type": "linear", "factor": 2.0}),
+        ("hidden_act", "gelu"),
+        ("attention_bias", True),
+        ("mlp_bias", True),
+        ("head_dim", 8),
+        ("rope_theta", math.nan),
+        ("rope_theta", math.inf),
+        ("rope_theta", -1.0),
+        ("rope_theta", "wide"),
+        ("rms_norm_eps", None),
+        ("num_attention_heads", 0),
+        ("num_key_value_heads", None),
+        ("hidden_size", 0),
+        ("vocab_size", -3),
+        ("num_hidden_layers", 2.5),
+    ],
+)
+def test_a_setting_that_makes_another_network_is_named(released, tmp_path, name, value):
+    said = why(released(settings={name: value}), tmp_path / "ours")
+    assert f"config.json says {name} {value!r}, expected" in said
+
+
+def test_two_values_of_theta_are_refused_and_one_is_read_in_either_place(released, tmp_path):
+    plain = {"rope_type": "default", "rope_theta": 10000.0}
+    assert "expected that of rope_parameters" in why(released(settings={"rope_parameters": plain}), tmp_path / "ours")
+    plan = plan_conversion(released(settings={"rope_parameters": plain, "rope_theta": None}))
+    assert plan.config.text_config.rope_parameters["rope_theta"] == 10000.0
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"a":' * 100_000, "[]"])
+@pytest.mark.parametrize("file", ["config.json", "pytorch_model.bin.index.json"])
+def test_settings_of_nonsense_are_one_clear_error(released, tmp_path, file, content):
+    folder = released()
+    (folder / file).write_text(content)
+    if "index" in file:
+        (folder / "pytorch_model.bin").unlink()
+    assert file in why(folder, tmp_path / "ours")
+
+
 class Spy:
     def __init__(self, path):
         self.path = path
@@ -228,6 +377,61 @@ def test_no_folder_that_is_there_is_written_over(released, tmp_path):
     assert "there already" in why(released(), tmp_path / "ours")
 
 
+def test_what_stands_beside_the_new_folder_is_never_touched(released, tmp_path):
+    source = released().rename(tmp_path / "ours.unfinished")
+    convert(source, tmp_path / "ours")
+    assert {path.name for path in tmp_path.iterdir()} == {"ours", "ours.unfinished"}
+    assert (source / "pytorch_model.bin").is_file()
+    (tmp_path / "link").symlink_to("nowhere")
+    assert "there already" in why(source, tmp_path / "link")
+
+
+def test_of_two_that_write_one_folder_the_second_is_told_and_the_first_is_whole(tmp_path):
+    late = whole_folder(tmp_path / "ours", num_bytes=0)
+    (late.__enter__() / "config.json").touch()
+    with whole_folder(tmp_path / "ours", num_bytes=0) as early:
+        (early / "weights").touch()
+    with pytest.raises(ModelError, match="there already"):
+        late.__exit__(None, None, None)
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["ours", "ours/weights"]
+    (tmp_path / "plain").mkdir()
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_folder_that_is_there_is_told_before_anything_is_fetched(tmp_path, capsys):
+    (tmp_path / "ours").mkdir()
+    out = str(tmp_path / "ours")
+    for verb in (
+        ["convert", "nobody/nothing", out],
+        ["export", "nobody/nothing", out],
+        ["assemble", "--vision", "no.pt", "--language", "nobody/nothing", "--out", out],
+    ):
+        assert run(verb) == 2
+        assert "there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("out", "said"), [("~nobodyhere/ours", "no user '~nobodyhere'"), ("o" * 300, "cannot be written")]
+)
+def test_a_name_that_no_folder_can_have_is_one_clear_error(tmp_path, monkeypatch, out, said):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match=said), whole_folder(Path(out), num_bytes=0):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_is_full_at_the_tokenizer_is_told_too(released, tmp_path, monkeypatch):
+    monkeypatch.setattr("kangaroo.release.model.NewModel._write_weights", lambda *_: None)
+    plan = plan_conversion(released())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, limits[1]))
+    try:
+        with pytest.raises(ModelError, match=r"cannot be written \(File too large"):
+            plan.write(tmp_path / "ours")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
 def test_a_disk_that_takes_no_more_leaves_nothing(released, tmp_path):
     folder = released()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -256,6 +460,17 @@ def test_ids_come_from_the_tokenizer_or_from_the_user(released, tmp_path):
     assert "--token '<eof>=ID'" in said
     plan = plan_conversion(folder, tokens={"<eof>": 9})
     assert (plan.config.eof_token_id, plan.config.video_token_id) == (9, 6)
+
+
+def test_a_tokenizer_with_more_words_than_the_model_is_refused(released, released_weights, tmp_path):
+    narrow = {name: released_weights[name][:200] for name in ("model.embed_tokens.weight", "lm_head.weight")}
+    said = why(released(narrow, settings={"vocab_size": 200}), tmp_path / "ours")
+    assert "the tokenizer's ids go up to 422, but config.json says vocab_size 200" in said
+
+
+def test_a_visual_token_cannot_take_the_id_of_a_turns_marks(released):
+    with pytest.raises(OptionError, match=r"gives <eof> the id 4, which is <\|eot_id\|>'s"):
+        plan_conversion(released(), tokens={"<eof>": 4})
 
 
 def test_the_command_prints_its_table(released, tmp_path, capsys):

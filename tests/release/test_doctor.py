@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from kangaroo.chat.load import find_folder
 from kangaroo.cli import run
 from kangaroo.model.presets import joey, kangaroo_8b
 from kangaroo.release.doctor import _advice, diagnose, list_devices
@@ -64,3 +65,23 @@ def test_the_command_is_for_people_and_for_programs(capsys):
     assert found["versions"]["torch"] == torch.__version__
     assert run(["doctor", "--model", "nowhere", "--json"]) == 2
     assert "nowhere" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_a_model_that_is_no_kangaroo_or_has_no_room_for_a_film_is_told_so(tmp_path, monkeypatch, capsys):
+    settings = json.loads((find_folder("joey") / "config.json").read_text())
+    settings["text_config"]["max_position_embeddings"] = 512
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    monkeypatch.chdir(tmp_path)
+    assert run(["doctor", "--model", "."]) == 0
+    (row,) = [
+        line for line in capsys.readouterr().out.splitlines() if line.startswith(tmp_path.name) and "int8" in line
+    ]
+    assert "its context holds none" in row
+    for changed, said in (
+        ({"model_type": "llama"}, "describes a 'llama' model"),
+        ({"patchify": 5}, "config.json cannot be read"),
+        ({"text_config": {"vocab_size": -3}}, "a network that cannot be made"),
+    ):
+        (tmp_path / "config.json").write_text(json.dumps({**settings, **changed}))
+        assert run(["doctor", "--model", "."]) == 2
+        assert said in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Load a model by name: `joey`, which ships with the package, a folder, or a repository on the Hugging Face hub."""
 
 import json
+import os
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from kangaroo.chat.kept import KeptFilms
     from kangaroo.chat.local import LocalAnswerer
+    from kangaroo.model.configuration import KangarooConfig
 
 JOEY = "joey"
 
@@ -72,7 +74,7 @@ def load(
         dtype = torch.float32 if place.type == "cpu" else torch.bfloat16
     with _reading(folder, "the processor's files"):
         processor = KangarooProcessor.from_pretrained(folder)
-    network, called = _network(folder, dtype), _short_name(name)
+    network, called = _network(folder, dtype), short_name(name)
     if quantize == Quantize.INT8:
         from kangaroo.model.int8 import hold_in_int8
 
@@ -89,10 +91,11 @@ def find_folder(name: str | Path, *, wanted: Sequence[str] = _FILES) -> Path:
     """
     if str(name) == JOEY:
         return Path(str(files("kangaroo"))) / "joey"
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path
-    if path.exists():
+    # unlike Path's, these raise nothing, whatever the name
+    path = os.path.expanduser(name)
+    if os.path.isdir(path):
+        return Path(path)
+    if os.path.exists(path):
         raise ModelError(f"{name}: a file, not a model's folder; give the folder that holds config.json")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
         raise ModelError(f"no model is called {str(name)!r}; give joey, a folder, or a hub id such as owner/name")
@@ -109,7 +112,7 @@ def read_settings(folder: Path, file: str) -> dict[str, Any]:
         settings = json.loads((folder / file).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"{folder}: no model here, {file} is missing; give a folder made by save_pretrained") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{folder / file}: cannot be read ({_first_line(error)}); fetch the model again") from None
     if not isinstance(settings, dict):
         raise ModelError(f"{folder / file}: holds no settings; fetch the model again")
@@ -147,11 +150,7 @@ def check_whole(folder: Path) -> None:
     Raises:
         ModelError: The message says which.
     """
-    kind = read_settings(folder, "config.json").get("model_type")
-    if kind != "kangaroo":
-        raise ModelError(
-            f"{folder}: config.json describes a {kind!r} model, not a 'kangaroo'; give a Kangaroo's folder"
-        )
+    _check_kind(folder)
     for file in ("processor_config.json", "tokenizer.json"):
         if not (folder / file).exists():
             raise ModelError(f"{folder}: {file} is missing; save the processor beside the model with save_pretrained")
@@ -161,13 +160,32 @@ def check_whole(folder: Path) -> None:
         raise ModelError(f"{folder}: the weights are missing, expected *.safetensors{found}")
 
 
-def _network(folder: Path, dtype: "torch.dtype") -> Any:
+def read_config(folder: Path) -> "KangarooConfig":
+    """Return what shape a folder's network has, without its weights.
+
+    Raises:
+        ModelError: config.json is missing, damaged, or no Kangaroo's.
+    """
+    _check_kind(folder)
     from kangaroo.model.configuration import KangarooConfig
+
+    with _reading(folder, "config.json"):
+        return KangarooConfig.from_pretrained(folder)
+
+
+def _check_kind(folder: Path) -> None:
+    kind = read_settings(folder, "config.json").get("model_type")
+    if kind != "kangaroo":
+        raise ModelError(
+            f"{folder}: config.json describes a {kind!r} model, not a 'kangaroo'; give a Kangaroo's folder"
+        )
+
+
+def _network(folder: Path, dtype: "torch.dtype") -> Any:
     from kangaroo.model.modeling import KangarooForConditionalGeneration
     from kangaroo.model.pretrained import without_progress_bar
 
-    with _reading(folder, "config.json"):
-        config = KangarooConfig.from_pretrained(folder)
+    config = read_config(folder)
     with _reading(folder, "the weights"), without_progress_bar():
         network, report = KangarooForConditionalGeneration.from_pretrained(
             folder,
@@ -219,9 +237,10 @@ def _device(wanted: "str | torch.device | None") -> "torch.device":
     return device
 
 
-def _short_name(name: str | Path) -> str:
-    path = Path(name).expanduser()
-    return path.resolve().name if path.is_dir() else str(name)
+def short_name(name: str | Path) -> str:
+    """Return what a model is called: its folder's own name, or its hub id."""
+    path = os.path.expanduser(name)
+    return Path(path).resolve().name if os.path.isdir(path) else str(name)
 
 
 def _first_line(error: BaseException) -> str:

@@ -3,11 +3,12 @@
 A subclass, so that the network itself knows no films. The film is seen once, and a later round reads only what is new.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from kangaroo.chat.answerer import Sampling
@@ -83,7 +84,7 @@ class KangarooForCausalLM(KangarooForConditionalGeneration):
         history: History | None = None,
         *,
         max_new_tokens: int = 512,
-        eos_token_id: int | Sequence[int] | None = None,
+        eos_token_id: int | Sequence[int] | Tensor | None = None,
         do_sample: bool = True,
         temperature: float = 0.6,
         top_p: float = 0.9,
@@ -98,12 +99,13 @@ class KangarooForCausalLM(KangarooForConditionalGeneration):
             tokenizer: See `chat`.
             history: See `chat`.
             max_new_tokens: The longest answer.
-            eos_token_id: What ends an answer; None for the model's own ends.
+            eos_token_id: What ends an answer, one id or several; None for the model's own ends.
             do_sample: False always picks the likeliest word.
             temperature: Below 1 sharpens the choice.
             top_p: Pick among the likeliest words of this share.
             seed: Makes the choice repeatable.
-            num_frames: An exact number of frames of this film; None for the model's own rule.
+            num_frames: An exact number of frames of this film; None for the model's own rule, and for a film that was
+                shown already, however many it had.
 
         Raises:
             KangarooError: See `chat`.
@@ -135,13 +137,13 @@ class KangarooForCausalLM(KangarooForConditionalGeneration):
         self._answers = None
         return super().load_state_dict(*args, **kwargs)
 
-    def _answerer(self, tokenizer: PreTrainedTokenizerFast, eos_token_id: int | Sequence[int] | None) -> LocalAnswerer:
+    def _answerer(
+        self, tokenizer: PreTrainedTokenizerFast, eos_token_id: int | Sequence[int] | Tensor | None
+    ) -> LocalAnswerer:
         """Return who answers: the one of before, unless the tokenizer, the place or the kinds of layers changed."""
         if self.training:
             raise OptionError("the model is in training mode; call model.eval() first")
-        ends = None
-        if eos_token_id is not None:
-            ends = frozenset([eos_token_id] if isinstance(eos_token_id, int) else eos_token_id)
+        ends = None if eos_token_id is None else _ends(eos_token_id, vocab_size=self.config.text_config.vocab_size)
         # what adapts layers puts others in their places
         key = (tokenizer, self.device, self.dtype, ends, frozenset(map(type, self.modules())))
         if self._answers is None or self._answers[0] != key:
@@ -162,8 +164,19 @@ class KangarooForCausalLM(KangarooForConditionalGeneration):
         )
 
 
+def _ends(given: Any, *, vocab_size: int) -> frozenset[int]:
+    ids = given.tolist() if isinstance(given, Tensor) else given
+    ids = list(ids) if isinstance(ids, Iterable) else [ids]
+    if not all(isinstance(id, int) and 0 <= id < vocab_size for id in ids):
+        raise OptionError(f"eos_token_id is {given!r}; give an id below {vocab_size}, or several")
+    return frozenset(ids)
+
+
 def _same(one: tuple[Any, int | None], other: tuple[Any, int | None]) -> bool:
-    """Whether two films are one; arrays only where they are the very same object."""
+    """Whether a film is one of before, with as many frames where a number is given; arrays only as the same object."""
     (film, frames), (before, frames_before) = one, other
-    by_value = isinstance(film, str | Path | bytes) and isinstance(before, str | Path | bytes)
-    return frames == frames_before and (film is before or (by_value and film == before))
+    if isinstance(film, str | Path) and isinstance(before, str | Path):
+        is_one = Path(film) == Path(before)
+    else:
+        is_one = film is before or (isinstance(film, bytes) and isinstance(before, bytes) and film == before)
+    return is_one and frames in (None, frames_before)

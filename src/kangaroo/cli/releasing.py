@@ -29,7 +29,9 @@ def convert(
     """Turn the published checkpoint into a model of this package; say what was decided by looking at it."""
     quiet()
     from kangaroo.release.convert import plan_conversion
+    from kangaroo.release.model import refuse_existing
 
+    refuse_existing(out)  # before gigabytes are fetched
     _write(plan_conversion(source, allow=allow or (), tokens=_tokens(token or ())), out)
 
 
@@ -79,7 +81,9 @@ def assemble(
     """Make the model that training begins with from public parts."""
     quiet()
     from kangaroo.release.assemble import plan_assembly
+    from kangaroo.release.model import refuse_existing
 
+    refuse_existing(out)
     _write(plan_assembly(vision, language, image_size_px=image_size, seed=seed, tokens=_tokens(token or ())), out)
 
 
@@ -112,11 +116,8 @@ def doctor(
 
     models = None
     if model is not None:
-        from kangaroo.chat.load import find_folder, read_settings
-        from kangaroo.model.configuration import KangarooConfig
+        from kangaroo.chat.load import find_folder, read_config, short_name
 
-        folder = find_folder(model, wanted=["*.json"])
-        read_settings(folder, "config.json")  # says in one line what is wrong with it
-        models = {Path(model).name: KangarooConfig.from_pretrained(folder)}
+        models = {short_name(model): read_config(find_folder(model, wanted=["*.json"]))}
     found = diagnose(models)
     typer.echo(json.dumps(found.to_dict()) if as_json else "\n".join(found.lines()))

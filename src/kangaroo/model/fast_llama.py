@@ -148,14 +148,15 @@ class FastLlama:
             positions: Where each token stands.
             seen: How many positions each token attends to, its own among them.
         """
-        from kangaroo.model import kernels
+        from kangaroo.model.kernels import attend as attend_slots
+        from kangaroo.model.kernels import turn_and_write
 
         scale, turns = self._llama.config.head_dim**-0.5, self._turns(positions)
 
         def attend(number: int, states: Tensor) -> Tensor:
             keys, values = cache[number]
-            queries = kernels.turn_and_write(states, *turns, positions, keys, values)
-            return kernels.attend(queries, keys, values, seen, scale=scale)
+            queries = turn_and_write(states, *turns, positions, keys, values)
+            return attend_slots(queries, keys, values, seen, scale=scale)
 
         return self._normed(*self._through_layers(embeds, attend))
 

@@ -18,13 +18,12 @@ from kangaroo.errors import ModelError, OptionError
 from kangaroo.model.configuration import KangarooConfig, KangarooVisionConfig
 from kangaroo.model.layout import VisualToken
 from kangaroo.model.vision import resize_positions
-from kangaroo.release.language import llama_names, read_llama, read_tokenizer
+from kangaroo.release.language import RotaryTables, llama_names, read_llama, read_tokenizer
 from kangaroo.release.model import Decision, NewModel, Weight, copied, expected_shapes, made
-from kangaroo.release.reading import Checkpoint
+from kangaroo.release.reading import FILES, Checkpoint
 from kangaroo.release.special import SpecialTokens
 from kangaroo.release.tower import Tower
 
-_FILES = ("*.json", "*.jinja", "model*.safetensors", "pytorch_model*.bin")
 _SPREAD = 0.02
 _WORDS = "model.language_model.embed_tokens.weight"
 
@@ -54,7 +53,7 @@ def plan_assembly(
     """
     tower_file = Checkpoint([vision])
     tower = Tower(tower_file)
-    folder = find_folder(language, wanted=_FILES)
+    folder = find_folder(language, wanted=FILES)
     words = Checkpoint.of_folder(folder)
     special = SpecialTokens(read_tokenizer(folder), tokens or {}, fill=frozenset(VisualToken))
     patch = tower.config.patch_size
@@ -63,7 +62,7 @@ def plan_assembly(
     vision_config = KangarooVisionConfig(**{**tower.config.to_dict(), "image_size": image_size_px})
     config = KangarooConfig(
         vision_config=vision_config,
-        text_config=(text := read_llama(folder, ids=special.ids)),
+        text_config=(text := read_llama(folder, special=special)),
         patchify="none",
         **special.ids.visual,
         tie_word_embeddings=text.tie_word_embeddings,
@@ -91,6 +90,7 @@ def plan_assembly(
         dtype=torch.bfloat16,
         decisions=(
             *tower.decisions,
+            *RotaryTables(words, text).decisions,
             Decision(
                 what="positions",
                 value=f"{image_size_px} px, {1 + side * side} entries",

@@ -4,11 +4,13 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from kangaroo.chat.load import read_settings
+from kangaroo.chat.load import read_config, read_settings
 from kangaroo.model.configuration import KangarooConfig
 from kangaroo.release.model import expected_shapes
+
+Part = TypeVar("Part", dict, list)
 
 _USE = """```python
 import torch
@@ -22,7 +24,8 @@ out, history = model.chat(video_path="film.mp4", query="And then?", tokenizer=to
 ```
 
 It needs `torch>=2.11 transformers>=5.17,<6 av einops jaxtyping numpy jinja2`. With the package itself,
-`pip install kangaroo-video`, no remote code runs: `kangaroo chat film.mp4 --model {name}`."""
+`pip install kangaroo-video`, no remote code runs in `kangaroo chat film.mp4 --model {name}`, nor above after
+`import kangaroo.hf`."""
 
 
 def model_card(folder: Path, *, name: str, reports: Sequence[str] = ()) -> str:
@@ -33,7 +36,7 @@ def model_card(folder: Path, *, name: str, reports: Sequence[str] = ()) -> str:
         name: What the model is called.
         reports: Markdown that `kangaroo evaluate` wrote.
     """
-    config = KangarooConfig.from_pretrained(folder)
+    config = read_config(folder)
     front = ["---", "library_name: transformers", "pipeline_tag: video-text-to-text", "language: [en, zh]", "---", ""]
     sections = [f"# {name}", "", _what(config), "", "## Use", "", _USE.format(name=name), "", "## Origin", ""]
     measured = [line for report in reports for line in [*_demoted(report), ""]] or ["Nothing was measured yet."]
@@ -55,22 +58,34 @@ def _origin(folder: Path) -> Iterator[str]:
     if (folder / "origin.json").is_file():
         found = True
         origin = read_settings(folder, "origin.json")
-        yield "Made from " + ", ".join(f"`{name}`" for name in origin["files"]) + ", by these decisions:"
+        yield "Made from " + ", ".join(map(_code, _part(origin, "files", dict))) + ", by these decisions:"
         yield from ("", "| what | is | because |", "|---|---|---|")
-        for one in origin["decisions"]:
-            yield "| " + " | ".join(_cell(one[key]) for key in ("what", "value", "why")) + " |"
+        for one in filter(lambda one: isinstance(one, dict), _part(origin, "decisions", list)):
+            yield "| " + " | ".join(_cell(one.get(key, "")) for key in ("what", "value", "why")) + " |"
     if (folder / "training.json").is_file():
         found = True
-        notes: dict[str, Any] = read_settings(folder, "training.json")
-        stage, versions = notes.get("stage", {}), notes.get("versions", {})
-        yield f"Trained: stage `{stage.get('name')}`, commit `{notes.get('commit')}`, "
-        yield ", ".join(f"{package} {version}" for package, version in versions.items()) + "."
+        notes = read_settings(folder, "training.json")
+        yield f"Trained: stage {_code(_part(notes, 'stage', dict).get('name'))}, commit {_code(notes.get('commit'))}, "
+        yield ", ".join(f"{package} {version}" for package, version in _part(notes, "versions", dict).items()) + "."
     if not found:
         yield "The folder does not say."
 
 
-def _cell(text: str) -> str:
-    return f"`{text}`" if re.search(r"[<>*_]", text) else text.replace("|", "/")
+def _part(notes: dict[str, Any], name: str, kind: type[Part]) -> Part:
+    """Return a part of notes; an empty one where they have none, as others' may not."""
+    part = notes.get(name)
+    return part if isinstance(part, kind) else kind()
+
+
+def _cell(value: object) -> str:
+    text = " ".join(str(value).split())
+    # a bar ends a cell even within code
+    return (_code(text) if re.search(r"[<>*_]", text) else text).replace("|", r"\|")
+
+
+def _code(value: object) -> str:
+    """Return text as code on one line, whatever names hold that others chose."""
+    return "`" + " ".join(str(value).split()).replace("`", "'") + "`"
 
 
 def _demoted(report: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ the only tensor with five axes folds frames; its name is known to nobody.
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,13 +17,12 @@ from kangaroo.errors import ModelError
 from kangaroo.model.configuration import KangarooConfig
 from kangaroo.model.layout import VisualToken
 from kangaroo.model.presets import CONTEXT_TOKENS
-from kangaroo.release.language import NOT_SAVED_TODAY, llama_names, read_llama, read_tokenizer
+from kangaroo.release.language import RotaryTables, llama_names, read_llama, read_tokenizer
 from kangaroo.release.model import Decision, NewModel, Weight, copied, expected_shapes, listed
-from kangaroo.release.reading import Checkpoint
+from kangaroo.release.reading import FILES, Checkpoint, dtype_name
 from kangaroo.release.special import SpecialTokens
 from kangaroo.release.tower import Tower
 
-_FILES = ("*.json", "*.jinja", "pytorch_model*.bin", "model*.safetensors")
 _PROJECTOR = "mm_projector."
 
 
@@ -42,11 +42,12 @@ def plan_conversion(
     Raises:
         ModelError: There is no such model, or something in it is not as expected: the message names it.
     """
-    folder = find_folder(source, wanted=_FILES)
+    folder = find_folder(source, wanted=FILES)
     checkpoint = Checkpoint.of_folder(folder)
     tower, fold = Tower(checkpoint), _Fold(checkpoint)
     special = SpecialTokens(read_tokenizer(folder), tokens or {}, fill=frozenset([VisualToken.PATCH]))
-    text = read_llama(folder, ids=special.ids)
+    text = read_llama(folder, special=special)
+    rotary, settings = RotaryTables(checkpoint, text), read_settings(folder, "config.json")
     deep = f"{_PROJECTOR}2.weight" in checkpoint.specs
     config = KangarooConfig(
         vision_config=tower.config,
@@ -66,15 +67,15 @@ def plan_conversion(
     names |= {
         name: name.replace(_PROJECTOR, "model.multi_modal_projector.", 1)
         for name in others
-        if name.startswith(_PROJECTOR) and not name.endswith(NOT_SAVED_TODAY)
+        if name.startswith(_PROJECTOR)
     }
     cast = {name: any(fnmatchcase(name, pattern) for pattern in allow) for name in checkpoint.specs}
     # the fold may hang below the tower
     seeing = tower.weights(to="model.vision_tower.", cast=cast).items()
     weights = {ours: weight for ours, weight in seeing if weight.origin not in names}
     weights |= {ours: copied(checkpoint, name, cast=cast[name]) for name, ours in names.items()}
-    left_out = _refuse_unexpected(checkpoint, config, weights, cast=cast, known=tower.not_needed)
-    dtype = _dtype(folder)
+    left_out = _refuse_unexpected(checkpoint, config, weights, cast=cast, known=(*tower.not_needed, *rotary.names))
+    dtype = _dtype(folder, settings)
     return NewModel(
         config=config,
         processor=KangarooProcessor.for_model(config, special.tokenizer),
@@ -82,6 +83,7 @@ def plan_conversion(
         dtype=dtype,
         decisions=(
             *tower.decisions,
+            *rotary.decisions,
             *fold.decisions,
             Decision(
                 what="projector",
@@ -91,14 +93,14 @@ def plan_conversion(
             Decision(
                 what="context",
                 value=f"{CONTEXT_TOKENS} tokens",
-                why=f"stage 5 of the training; config.json says {_says(folder, 'max_position_embeddings')}",
+                why=f"stage 5 of the training; config.json says {settings.get('max_position_embeddings')}",
             ),
             Decision(
                 what="last layer",
                 value="shared with the word vectors" if text.tie_word_embeddings else "its own",
                 why="tie_word_embeddings in config.json",
             ),
-            Decision(what="precision", value=str(dtype).removeprefix("torch."), why="torch_dtype in config.json"),
+            Decision(what="precision", value=dtype_name(dtype), why="torch_dtype in config.json"),
             *special.decisions,
             *(Decision(what="left out", value=name, why="allowed by name") for name in left_out),
         ),
@@ -153,11 +155,7 @@ def _refuse_unexpected(
     expected = expected_shapes(config)
     homeless = {weight.origin: name for name, weight in weights.items() if name not in expected}
     used = {weight.origin for weight in weights.values()}
-    unknown = [
-        name
-        for name in checkpoint.specs
-        if name in homeless or (name not in used and name not in known and not name.endswith(NOT_SAVED_TODAY))
-    ]
+    unknown = [name for name in checkpoint.specs if name in homeless or (name not in used and name not in known)]
     if refused := [f"{name} {checkpoint.specs[name]}" for name in unknown if not cast[name]]:
         raise ModelError(
             f"{len(refused)} tensors are not expected: {listed(refused)}; what they do would be lost. "
@@ -168,14 +166,9 @@ def _refuse_unexpected(
     return unknown
 
 
-def _dtype(folder: Path) -> torch.dtype:
-    name = _says(folder, "torch_dtype", "dtype")
+def _dtype(folder: Path, settings: Mapping[str, Any]) -> torch.dtype:
+    name = settings.get("torch_dtype", settings.get("dtype"))
     dtype = getattr(torch, str(name), None)
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise ModelError(f"{folder}: config.json says torch_dtype {name!r}, expected such as 'bfloat16'")
     return dtype
-
-
-def _says(folder: Path, *names: str) -> object:
-    settings = read_settings(folder, "config.json")
-    return next((settings[name] for name in names if name in settings), None)

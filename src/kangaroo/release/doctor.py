@@ -43,7 +43,10 @@ class Device:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What one network takes on one device: bytes for a film of so many frames, and the most frames that fit."""
+    """What one network takes on one device: bytes for a film of so many frames, and the most frames that fit.
+
+    No frames: the context is too short for a film, and the bytes are those of words alone.
+    """
 
     model: str
     device: str
@@ -77,7 +80,7 @@ class Diagnosis:
             lines.append(f"{device.name:8} {device.kind}, {total:.1f} GB of memory, {free:.1f} GB free")
         lines += ["", f"{'model':12} {'device':8} {'held in':26} {'weights':>9} {'a film takes':>24}  most frames here"]
         for row in self.rows:
-            film = f"{row.needs_gb:.1f} GB at {row.frames} frames"
+            film = f"{row.needs_gb:.1f} GB at {row.frames} frames" if row.frames else "its context holds none"
             most = str(row.most_frames) if row.most_frames else "does not fit"
             lines.append(
                 f"{row.model:12} {row.device:8} {row.precision:26} {row.weights_gb:6.2f} GB {film:>24}  {most}"

@@ -55,11 +55,11 @@ class Fit:
         return self._layout.most_frames(self._config.text_config.max_position_embeddings - WORDS)
 
     def need(self, num_frames: int) -> Whole:
-        """Return what a question about a film of so many frames takes."""
+        """Return what a question about a film of so many frames takes; of none, what its words take."""
         question = needed(
             self._config,
             num_frames=num_frames,
-            num_tokens=self._layout.num_tokens(num_frames) + WORDS,
+            num_tokens=(self._layout.num_tokens(num_frames) if num_frames else 0) + WORDS,
             bytes_each=self._precision.bytes_each,
             int8=self._precision.int8,
         )

@@ -6,10 +6,12 @@ Nothing is in memory until it is written, a shard at a time; the folder has its 
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from safetensors import SafetensorError
@@ -22,10 +24,12 @@ from kangaroo.dialogue.processor import KangarooProcessor
 from kangaroo.errors import ModelError
 from kangaroo.model.configuration import KangarooConfig
 from kangaroo.model.modeling import KangarooForConditionalGeneration
-from kangaroo.release.reading import Checkpoint
+from kangaroo.release.reading import Checkpoint, dtype_name
 
 SHARD_BYTES = 1 << 30
 """About what one shard holds, and so what is in memory at a time; a larger tensor is a shard of its own."""
+
+_SLACK_BYTES = 64 << 20  # the tokenizer and other files beside the weights
 
 Progress = Callable[[int, int], None]
 
@@ -62,9 +66,17 @@ def made(tensor: Tensor) -> Weight:
 
 
 def expected_shapes(config: KangarooConfig) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every tensor of a network; nothing is made for it."""
-    with torch.device("meta"):
-        network = KangarooForConditionalGeneration(config)
+    """Return the shape of every tensor of a network; nothing is made for it.
+
+    Raises:
+        ModelError: No network can be made of the config.
+    """
+    try:
+        with torch.device("meta"):
+            network = KangarooForConditionalGeneration(config)
+    except Exception as error:  # of torch or transformers, whatever an impossible size leads to
+        reason = " ".join(str(error).split())[:160]
+        raise ModelError(f"config.json describes a network that cannot be made ({reason})") from None
     tied = network.all_tied_weights_keys
     return {name: tuple(weight.shape) for name, weight in network.state_dict().items() if name not in tied}
 
@@ -102,9 +114,10 @@ class NewModel:
                     f"{list(expected[name])}; one of the two is wrong"
                 )
             if not weight.dtype.is_floating_point or (weight.dtype != self.dtype and not weight.cast):
+                way = f"--allow '{weight.origin}' casts it" if weight.dtype.is_floating_point else "nothing casts it"
                 raise ModelError(
-                    f"{weight.origin}: {_short(weight.dtype)} in the checkpoint, expected {_short(self.dtype)}; "
-                    f"--allow '{weight.origin}' casts it, if it is a number with a fraction"
+                    f"{weight.origin}: {dtype_name(weight.dtype)} in the checkpoint, expected "
+                    f"{dtype_name(self.dtype)}; {way}"
                 )
 
     @property
@@ -141,7 +154,7 @@ class NewModel:
                 folder / "origin.json",
                 {
                     "kangaroo": __version__,
-                    "files": {file.name: file.stat().st_size for one in self.checkpoints for file in one.files},
+                    "files": _sizes([file for one in self.checkpoints for file in one.files]),
                     "decisions": [asdict(decision) for decision in self.decisions],
                 },
             )
@@ -177,6 +190,21 @@ class NewModel:
         yield shard
 
 
+def refuse_existing(out: Path) -> Path:
+    """Return where a new folder will be, after making sure that nothing is there.
+
+    Raises:
+        ModelError: Something is, or the name begins with that of a user who does not exist.
+    """
+    try:
+        out = out.expanduser().absolute()
+    except RuntimeError:
+        raise ModelError(f"{out}: there is no user {out.parts[0]!r}; name another folder") from None
+    if os.path.lexists(out):
+        raise ModelError(f"{out}: there already; name a new folder, or delete that one")
+    return out
+
+
 @contextmanager
 def whole_folder(out: Path, *, num_bytes: int) -> Iterator[Path]:
     """Give a folder to write into that becomes `out` when all went well, and is gone when not.
@@ -184,21 +212,25 @@ def whole_folder(out: Path, *, num_bytes: int) -> Iterator[Path]:
     Raises:
         ModelError: `out` is there, the disk has no room for so many bytes, or writing failed.
     """
-    out = out.expanduser().absolute()
-    if out.exists():
-        raise ModelError(f"{out}: there already; name a new folder, or delete that one")
-    unfinished = out.with_name(f"{out.name}.unfinished")
+    out = refuse_existing(out)
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        if (free := shutil.disk_usage(unfinished).free) < num_bytes:
-            raise ModelError(f"{out}: needs {num_bytes / 1e9:.1f} GB, but the disk has {free / 1e9:.1f} GB free")
-        yield unfinished
-        os.replace(unfinished, out)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{out}: cannot be written ({error}); nothing was left of it") from None
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        # a place of its own: two that write the same folder do not mix, and nothing else is removed
+        with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent, ignore_cleanup_errors=True) as place:
+            needed = num_bytes + _SLACK_BYTES
+            if (free := shutil.disk_usage(place).free) < needed:
+                raise ModelError(f"{out}: needs {needed / 1e9:.1f} GB, but the disk has {free / 1e9:.1f} GB free")
+            unfinished = Path(place) / out.name
+            unfinished.mkdir()
+            yield unfinished
+            # the renaming itself refuses what came to be here meanwhile, but for an empty folder
+            refuse_existing(out)
+            os.rename(unfinished, out)
+    except Exception as error:
+        # tokenizers raises no class of its own when the disk is full
+        if isinstance(error, OSError | SafetensorError) or type(error) is Exception:
+            raise ModelError(f"{out}: cannot be written ({error}); nothing was left of it") from None
+        raise
 
 
 def _own_memory(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -212,6 +244,14 @@ def _own_memory(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return own
 
 
+def _sizes(files: Sequence[Path]) -> dict[str, int]:
+    """Return the files' bytes by name; those that share one are told apart by their folders."""
+    times = Counter(file.name for file in files)
+    return {
+        file.name if times[file.name] == 1 else f"{file.parent.name}/{file.name}": file.stat().st_size for file in files
+    }
+
+
 def _write_json(file: Path, values: object) -> None:
     file.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
@@ -219,7 +259,3 @@ def _write_json(file: Path, values: object) -> None:
 def listed(names: Sequence[str], most: int = 8) -> str:
     """Return the first names, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def _short(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

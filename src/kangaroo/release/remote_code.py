@@ -8,6 +8,7 @@ of the code of its own, whose classes would be strangers to the others'.
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import indent
 
 from kangaroo.dialogue.template import chat_template
 
@@ -21,6 +22,8 @@ _CLASSES = {
     "AutoProcessor": ("kangaroo.dialogue.processor", "KangarooProcessor"),
 }
 _IMPORT = re.compile(r"^(?P<before>\s*from )(?P<module>kangaroo[\w.]*)(?= import )", re.MULTILINE)
+# transformers refuses a hub's model whose code imports what is not installed, but for what it imports in a `try`
+_GPU_ONLY = re.compile(r"^(import triton.*\n)+", re.MULTILINE)
 # it reads a file of the package, so its text is written out instead
 _TEMPLATE = "kangaroo.dialogue.template"
 
@@ -54,7 +57,11 @@ def _text(module: str) -> str:
     spec = find_spec(module)
     assert spec is not None, module
     assert spec.origin is not None, module
-    return Path(spec.origin).read_text(encoding="utf-8")
+    return _GPU_ONLY.sub(_in_try, Path(spec.origin).read_text(encoding="utf-8"))
+
+
+def _in_try(match: re.Match[str]) -> str:
+    return f"try:\n{indent(match[0], '    ')}except ImportError:\n    raise\n"
 
 
 def _flat(module: str) -> str:

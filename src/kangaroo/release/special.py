@@ -24,7 +24,7 @@ class SpecialTokens:
 
     Raises:
         ModelError: A token has no name and may take no slot, or no slot is free.
-        OptionError: What was given is no visual token.
+        OptionError: What was given is no visual token, or another token has its id.
     """
 
     def __init__(
@@ -34,6 +34,8 @@ class SpecialTokens:
             raise OptionError(f"--token names {unknown[0]!r}; the visual tokens are {', '.join(VisualToken)}")
         vocabulary = tokenizer.get_vocab()
         added = {id: token.content for id, token in tokenizer.added_tokens_decoder.items()}
+        if taken := [token for token in given if added.get(given[token]) in set(ChatToken)]:
+            raise OptionError(f"--token gives {taken[0]} the id {given[taken[0]]}, which is {added[given[taken[0]]]}'s")
         free = [id for id, name in sorted(added.items()) if _RESERVED.fullmatch(name) and id not in given.values()]
         ids, decisions = {}, []
         for token in VisualToken:

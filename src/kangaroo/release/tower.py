@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor
 
 from kangaroo.errors import ModelError
 from kangaroo.model.configuration import KangarooVisionConfig
@@ -11,8 +12,9 @@ from kangaroo.release.model import Decision, Weight, copied, made
 from kangaroo.release.reading import Checkpoint
 
 # what EVA02-CLIP-L has at every resolution and no tensor tells
-HEAD_WIDTH, PRETRAINED_GRID = 64, 16
+_HEAD_WIDTH, _PRETRAINED_GRID = 64, 16
 _ANCHOR = "patch_embed.proj.weight"
+_TABLES = ("rope.freqs_cos", "rope.freqs_sin")
 
 
 class Tower:
@@ -25,7 +27,7 @@ class Tower:
         not_needed: Names that belong to it and of which the network has no use.
 
     Raises:
-        ModelError: There is none, there are several, or its rotary table is not the one that is computed here.
+        ModelError: There is none, there are several, or a rotary table is not the one that is computed here.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -37,7 +39,7 @@ class Tower:
         self.config = self._read_config()
         own = [name for name in checkpoint.specs if name.startswith(self.prefix)]
         self.not_needed = tuple(
-            name for name in own if name.startswith(f"{self.prefix}head.") or ".freqs_" in name.rpartition("rope")[2]
+            name for name in own if name.startswith(f"{self.prefix}head.") or name.endswith(_TABLES)
         )
         self._names = [name for name in own if name not in self.not_needed]
         self.has_norm = f"{self.prefix}norm.weight" in checkpoint.specs
@@ -45,28 +47,34 @@ class Tower:
 
     def _read_config(self) -> KangarooVisionConfig:
         width, channels, patch, _ = self._shape(_ANCHOR, ndim=4)
-        positions = self._shape("pos_embed", ndim=3)[1]
-        blocks = {name.split("blocks.")[1].split(".")[0] for name in self._checkpoint.specs if self._is_block(name)}
+        positions = self._shape("pos_embed", ndim=3)
+        side = max(1, round((positions[1] - 1) ** 0.5))
+        if positions != (expected := (1, 1 + side * side, width)):
+            raise ModelError(
+                f"{self.prefix}pos_embed: {list(positions)} in the checkpoint, expected {list(expected)}, "
+                "the class token and a square of patches"
+            )
+        before = f"{self.prefix}blocks."
+        blocks = {name.removeprefix(before).split(".")[0] for name in self._checkpoint.specs if name.startswith(before)}
         return KangarooVisionConfig(
-            image_size=round((positions - 1) ** 0.5) * patch,
+            image_size=side * patch,
             patch_size=patch,
             num_channels=channels,
             hidden_size=width,
             intermediate_size=self._shape("blocks.0.mlp.w1.weight", ndim=2)[0],
             num_hidden_layers=len(blocks),
-            num_attention_heads=max(1, width // HEAD_WIDTH),
-            pretrained_grid=PRETRAINED_GRID,
+            num_attention_heads=max(1, width // _HEAD_WIDTH),
+            pretrained_grid=_PRETRAINED_GRID,
         )
-
-    def _is_block(self, name: str) -> bool:
-        return name.startswith(f"{self.prefix}blocks.")
 
     def _shape(self, name: str, *, ndim: int) -> tuple[int, ...]:
         spec = self._checkpoint.specs.get(self.prefix + name)
         if spec is None:
             raise ModelError(f"{self.prefix}{name} is missing from the checkpoint; is this an EVA-02 vision tower?")
-        if len(spec.shape) != ndim:
-            raise ModelError(f"{self.prefix}{name}: {list(spec.shape)} in the checkpoint, expected {ndim} axes")
+        if len(spec.shape) != ndim or 0 in spec.shape:
+            raise ModelError(
+                f"{self.prefix}{name}: {list(spec.shape)} in the checkpoint, expected {ndim} axes, none of them empty"
+            )
         return spec.shape
 
     def weights(self, *, to: str, cast: bool | Mapping[str, bool] = False) -> dict[str, Weight]:
@@ -107,23 +115,28 @@ class Tower:
         )
 
     def _check_rotary(self) -> None:
-        """Compare a stored table of cosines with what the network computes: a check of grid, angle and order."""
-        name = f"{self.prefix}rope.freqs_cos"
-        if name not in self._checkpoint.specs:
+        """Compare stored tables with what the network computes: a check of grid, angle and order."""
+        if not any(name.endswith(_TABLES) for name in self.not_needed):
             return
-        stored = self._checkpoint.read(name).float()
         config = self.config
-        computed = rotary_angles(
+        angles = rotary_angles(
             config.image_size // config.patch_size,
             head_width=config.hidden_size // config.num_attention_heads,
             theta=config.rope_theta,
             pretrained_grid=config.pretrained_grid,
             device=torch.device("cpu"),
-        )[1:].cos()
-        computed = computed.repeat_interleave(2, dim=-1)
-        if stored.shape != computed.shape or float((stored - computed).abs().max()) > 0.01:
-            raise ModelError(
-                f"{name}: the table {list(stored.shape)} is not the {list(computed.shape)} one that this network "
-                "computes; the tower was made with other rotary positions"
-            )
+        )[1:].repeat_interleave(2, dim=-1)
+        for table, computed in zip(_TABLES, (angles.cos(), angles.sin()), strict=True):
+            for name in (name for name in self.not_needed if name.endswith(table)):
+                if not alike(self._checkpoint.read(name), computed, atol=0.01):
+                    raise ModelError(
+                        f"{name}: the table {self._checkpoint.specs[name]} is not the {list(computed.shape)} one that "
+                        "this network computes; the tower was made with other rotary positions"
+                    )
         self._checkpoint.let_go()
+
+
+def alike(stored: Tensor, computed: Tensor, *, rtol: float = 0.0, atol: float = 0.0) -> bool:
+    """Whether a table that a checkpoint holds is the computed one, but for rounding."""
+    same_kind = stored.dtype.is_floating_point and stored.shape == computed.shape
+    return same_kind and torch.allclose(stored.float(), computed, rtol=rtol, atol=atol)
