@@ -271,7 +271,9 @@ def pickled(module, name, argument):
         (b"\x80\x02}", "truncated or damaged"),
         (b"", "truncated or damaged"),
         (b"\x80\x02].", "holds a list, not tensors by name"),
+        (b"\x80\x02]." + bytes((64 << 20) + 1), "truncated or damaged (it tells more than weights need)"),
     ],
+    ids=range(8),
 )
 def test_a_pickle_of_nonsense_is_one_clear_error(released, tmp_path, pickle, said):
     folder = released()

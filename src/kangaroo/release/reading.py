@@ -24,6 +24,7 @@ FILES = ("*.json", "*.jinja", "model*.safetensors", "pytorch_model*.bin")
 _WRAPPERS = ("state_dict", "module", "model")
 _SAFE = ("model.safetensors", "model.safetensors.index.json")
 _PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+_MOST_PICKLED = 64 << 20  # bytes that name tensors, without their numbers: a hundred times the published network's
 # torch refuses what is no part of a tensor too, but would let a file of a kilobyte fill memory with a bytearray
 _TENSOR_PARTS = re.compile(
     r"collections OrderedDict|torch\._utils _rebuild_\w+|torch\.nn\.parameter Parameter"
@@ -141,7 +142,10 @@ def _foreign(file: Path) -> str | None:
     if not zipfile.is_zipfile(file):
         return None  # torch.load says what it is
     with zipfile.ZipFile(file) as archive:
-        pickled = [archive.read(one) for one in archive.infolist() if one.filename.rpartition("/")[2] == "data.pkl"]
+        found = [one for one in archive.infolist() if one.filename.rpartition("/")[2] == "data.pkl"]
+        if any(one.file_size > _MOST_PICKLED for one in found):
+            raise ValueError("it tells more than weights need")
+        pickled = [archive.read(one) for one in found]
     called = (str(given) for text in pickled for code, given, _ in pickletools.genops(text) if code.name == "GLOBAL")
     return next((name.replace(" ", ".") for name in called if not _TENSOR_PARTS.fullmatch(name)), None)
 
