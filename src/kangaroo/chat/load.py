@@ -207,9 +207,13 @@ def _network(folder: Path, dtype: "torch.dtype") -> Any:
 def _moved(network: Any, place: "torch.device") -> Any:
     """Return the network where it is to be. Its weights are only mapped: threads wait for their files side by side."""
     if place.type != "cpu":
-        parts = (part for part in network.modules() if next(part.children(), None) is None)
+
+        def copy(weight: "torch.Tensor") -> None:
+            weight.data = weight.data.to(place)
+
         with ThreadPoolExecutor(_COPIES) as threads:
-            deque(threads.map(lambda part: part.to(place), parts), maxlen=0)
+            # each weight once, also where two parts share it
+            deque(threads.map(copy, network.parameters()), maxlen=0)
     return network.to(place)
 
 
