@@ -187,6 +187,19 @@ def test_a_row_without_memory_leaves_the_others_as_they_were(monkeypatch, failin
     pair.step()
 
 
+def test_a_first_row_without_memory_leaves_room_for_another(monkeypatch):
+    def short(*_):
+        raise torch.OutOfMemoryError("no more")
+
+    pair = Pair()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_buffer", short)
+        with pytest.raises(torch.OutOfMemoryError):
+            pair.put(5, room=10)
+    pair.put(6, room=900)
+    pair.step()
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 def test_one_kernel_for_all_rows_gathers_what_each_gathers_alone(dtype):

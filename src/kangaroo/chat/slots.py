@@ -59,6 +59,7 @@ class Slots:
         self.lengths: list[int] = []
         self.layers: list[tuple[Tensor, Tensor]] = []
         self.buffers = self._settled = next(_BUFFERS)
+        self._positions, self._seen = torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.int32)
 
     def put(self, cache: GrowingCache, *, room: int) -> None:
         """Add a row: what `cache` holds, with room for so many positions in all.
