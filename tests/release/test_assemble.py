@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import kangaroo
 from kangaroo.cli import run
@@ -140,6 +140,13 @@ def test_a_part_that_cannot_be_cast_is_told_without_advice_that_does_not_exist(p
     torch.save(tensors, eva)
     with pytest.raises(KangarooError, match="int64 in the checkpoint, expected bfloat16; nothing casts it"):
         plan_assembly(eva, llama, image_size_px=56)
+
+
+def test_what_no_llama_has_is_not_left_out_silently(parts):
+    weights = load_file(parts[1] / "model.safetensors")
+    save_file({**weights, "adapter.lora_A": torch.zeros(2)}, parts[1] / "model.safetensors")
+    with pytest.raises(KangarooError, match=r"holds adapter\.lora_A, which a Llama has not"):
+        plan_assembly(*parts)
 
 
 def test_fewer_words_than_the_tokenizer_has_are_refused(parts):

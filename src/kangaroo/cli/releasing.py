@@ -75,7 +75,7 @@ def assemble(
     language: Annotated[str, typer.Option(help="A folder or hub id of Llama 3 Instruct.")],
     out: Annotated[Path, typer.Option(help="A folder that is not there yet.")],
     image_size: Annotated[int, typer.Option(help="Side in pixels that training begins with.")] = 224,
-    seed: Annotated[int, typer.Option(help="Of the projector's numbers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the projector's numbers.")] = 0,
     token: TokenOption = None,
 ) -> None:
     """Make the model that training begins with from public parts."""

@@ -19,7 +19,7 @@ from kangaroo.model.configuration import KangarooConfig, KangarooVisionConfig
 from kangaroo.model.layout import VisualToken
 from kangaroo.model.vision import resize_positions
 from kangaroo.release.language import RotaryTables, llama_names, read_llama, read_tokenizer
-from kangaroo.release.model import Decision, NewModel, Weight, copied, expected_shapes, made
+from kangaroo.release.model import Decision, NewModel, Weight, copied, expected_shapes, listed, made
 from kangaroo.release.reading import FILES, Checkpoint
 from kangaroo.release.special import SpecialTokens
 from kangaroo.release.tower import Tower
@@ -68,6 +68,9 @@ def plan_assembly(
         tie_word_embeddings=text.tie_word_embeddings,
     )
     names = llama_names(words.specs, tied=text.tie_word_embeddings)
+    tables = RotaryTables(words, text)
+    if strangers := sorted({*words.specs} - {*names, *tables.names, "lm_head.weight"}):
+        raise ModelError(f"{folder}: holds {listed(strangers)}, which a Llama has not; give a plain Llama's folder")
     weights = {ours: copied(words, theirs, cast=True) for theirs, ours in names.items()}
     if _WORDS not in weights:
         raise ModelError(f"{folder}: model.embed_tokens.weight is missing; is this a Llama's folder?")
@@ -90,7 +93,7 @@ def plan_assembly(
         dtype=torch.bfloat16,
         decisions=(
             *tower.decisions,
-            *RotaryTables(words, text).decisions,
+            *tables.decisions,
             Decision(
                 what="positions",
                 value=f"{image_size_px} px, {1 + side * side} entries",
