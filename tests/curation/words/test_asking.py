@@ -35,7 +35,7 @@ def test_a_failure_is_asked_again():
     said = iter([400, "", "Roo\ud800."])
     with talking(lambda _: next(said)) as talk:
         reply = open_asker(settings(talk)).ask(ASKED)
-        assert (reply.text, reply.cost.num_tries, len(talk.asked)) == ("Roo?.", 3, 3)
+        assert (reply.text, reply.cost.num_tries, len(talk.asked)) == ("Roo\ufffd.", 3, 3)
 
 
 def test_what_keeps_failing_blocks_and_the_next_does_not_wait():

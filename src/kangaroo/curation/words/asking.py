@@ -182,7 +182,7 @@ class Asker:
                 time.sleep(wait_s * random.uniform(0.5, 1.0))  # not everybody at the same moment
                 continue
             return Reply(
-                text=in_utf8(answer.text).strip(),
+                text=answer.text.strip(),
                 is_cut_off=answer.finish_reason is FinishReason.LENGTH,
                 cost=Cost(
                     prompt_tokens=answer.prompt_tokens,
@@ -208,11 +208,6 @@ class Asker:
             left_s = self._rests_until - time.monotonic()
         if left_s > 0:
             raise BlockedError(f"{self.settings.name} failed a moment ago and is asked again in {left_s:.0f} s")
-
-
-def in_utf8(text: str) -> str:
-    """Return a text with a question mark for each half of a character, which no file can hold."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def open_asker(settings: ModelSettings) -> Asker:

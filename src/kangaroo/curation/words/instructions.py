@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kangaroo.curation.words.asking import NOTHING, Asker, Cost, in_utf8
+from kangaroo.curation.words.asking import NOTHING, Asker, Cost
 from kangaroo.curation.words.merging import Merged
 from kangaroo.curation.words.refining import Flaw, refine
 from kangaroo.curation.words.sentences import NEGATIONS, content_words, language_of, telling_words
@@ -160,7 +160,7 @@ def _read(task: Task, reply: str, merged: Merged, rng: random.Random) -> tuple[R
         if len({" ".join(content_words(one)) or one for one in options}) < 4:
             raise _UnusableError("two options are the same")
         _check(question, right, merged)
-        return (lettered(question, right, [in_utf8(one).strip() for one in options[1:]], rng),)
+        return (lettered(question, right, [_in_utf8(one).strip() for one in options[1:]], rng),)
     rounds = values.get("rounds")
     least, most = (2, 4) if task in (Task.ROUNDS, Task.ROUNDS_ZH) else (1, 1)
     if not isinstance(rounds, list) or not least <= len(rounds) <= most:
@@ -179,7 +179,7 @@ def _text(values: Mapping[str, Any], name: str) -> str:
     text = values.get(name)
     if not isinstance(text, str) or not text.strip():
         raise _UnusableError(f"no {name}")
-    return in_utf8(text).strip()
+    return _in_utf8(text).strip()
 
 
 def _check(question: str, answer: str, merged: Merged) -> None:
@@ -189,3 +189,8 @@ def _check(question: str, answer: str, merged: Merged) -> None:
         raise _UnusableError("a refusal")
     if strange := telling_words(answer) - telling_words(merged.text) - NEGATIONS:
         raise _UnusableError(f"no caption says {', '.join(sorted(strange))}")
+
+
+def _in_utf8(text: str) -> str:
+    """Return a text with a question mark for each half of a character, which JSON can spell and no file can hold."""
+    return text.encode("utf-8", "replace").decode()
