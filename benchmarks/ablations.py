@@ -237,6 +237,8 @@ def report(out: Path, plots: Path) -> None:
     for path in sorted(out.glob("*.jsonl")):
         question, arm, _ = path.stem.split("--")
         runs[question][arm].append([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
+    if "times" in runs and "curriculum" in runs:  # one arm under two names, trained once
+        runs["times"].setdefault("with times", runs["curriculum"]["straight"])
     for question, by_arm in runs.items():
         reached = 1.05 * min(lines[-1]["flop"] for seeds in by_arm.values() for lines in seeds)
         figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")

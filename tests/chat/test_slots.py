@@ -75,6 +75,16 @@ class Pair:
         if last is not states:
             self.plain.rows[row] = last
 
+    def happens(self, one):
+        """Put a row of a whole number's length, drop the row at a share of all, or step; what cannot be is left out."""
+        rows = len(self.plain.rows)
+        if isinstance(one, int):
+            self.put(one, room=one + 40)
+        elif rows and one is not None:
+            self.drop(int(one * rows))
+        elif rows:
+            self.step()
+
 
 happenings = st.lists(st.one_of(st.integers(1, 700), st.floats(0, 0.99), st.none()), max_size=16)
 
@@ -83,13 +93,7 @@ happenings = st.lists(st.one_of(st.integers(1, 700), st.floats(0, 0.99), st.none
 def test_every_row_attends_to_what_it_has_read(happened):
     pair = Pair()
     for one in happened:
-        rows = len(pair.plain.rows)
-        if isinstance(one, int):
-            pair.put(one, room=one + 40)
-        elif rows and one is not None:
-            pair.drop(int(one * rows))
-        elif rows:
-            pair.step()
+        pair.happens(one)
         assert pair.slots.lengths == [own[0][0].shape[2] for own in pair.plain.rows]
 
 
@@ -131,13 +135,7 @@ def test_while_its_number_stays_no_buffer_moves_or_is_another(happened):
     pairs = [Pair(), Pair()]
     for number, one in enumerate(happened):
         pair = pairs[number % 2]
-        rows = len(pair.plain.rows)
-        if isinstance(one, int):
-            pair.put(one, room=one + 40)
-        elif rows and one is not None:
-            pair.drop(int(one * rows))
-        elif rows:
-            pair.step()
+        pair.happens(one)
         slots = pair.slots
         if slots.lengths:
             own = [slots.positions, slots.seen, *(buffer for layer in slots.layers for buffer in layer)]

@@ -107,7 +107,7 @@ class PatchEmbedding(nn.Module):
         """Return one row per patch, row by row of the grid, in the weights' precision."""
         weight = self.proj.weight.flatten(1)
         side = self.proj.kernel_size[0]
-        # as one product: patches do not overlap, and a GPU's convolution takes ten times as long
+        # as one product: patches do not overlap, and a GPU's convolution takes nine times as long
         squares = rearrange(
             pixel_values.to(weight.dtype),
             "frame channel (row down) (column along) -> frame (row column) (channel down along)",
