@@ -104,13 +104,12 @@ def arms(question: str) -> dict[str, Arm]:
                 "without": Arm(stages=((last, 1.0),), objective=Timeless),
             }
         case "fold":
-            # of films of 8 frames unfolded rows hold enough
-            short = asked(8)
+            short = asked(16)  # unfolded, these take a thousand tokens
             return {
                 name: Arm(
                     stages=((replace(short, patchify=Patchify.OFF if name == "none" else Patchify.ON), 1.0),),
                     fold=name,
-                    tested=(8,),
+                    tested=(16,),
                 )
                 for name in get_args(Fold)
             }
@@ -135,7 +134,7 @@ def train(arm: Arm, config: KangarooConfig, world: World, *, budget: float, seed
     torch.manual_seed(seed)
     tokenizer = shipped_tokenizer()
     model: KangarooForConditionalGeneration | None = None
-    spent = 0.0
+    spent = dict.fromkeys(("flop", "tokens"), 0.0)
     for stage, share in arm.stages:
         fold: Fold = "none" if stage.patchify is Patchify.OFF else arm.fold
         if model is None:
@@ -145,7 +144,7 @@ def train(arm: Arm, config: KangarooConfig, world: World, *, budget: float, seed
         elif model.config.patchify != fold:
             model.model.set_patchify(fold)
         model = model.train()
-        spent = _train_stage(
+        _train_stage(
             arm,
             model,
             stage,
@@ -175,11 +174,11 @@ def _train_stage(
     *,
     budget: float,
     every: float,
-    spent: float,
+    spent: dict[str, float],
     seed: int,
     out: Path,
     workers: int,
-) -> float:
+) -> None:
     encoder = Encoder(tokenizer, model.config.layout())
     with torch.device("meta"):
         operations = Operations(KangarooForConditionalGeneration(model.config), stage)
@@ -197,7 +196,6 @@ def _train_stage(
         compile_blocks(model)
     shard(objective, world, compute_dtype=torch.bfloat16 if on_gpu else torch.float32)
     painter = Painter(world.device, image_size_px=stage.image_size_px)
-    done = 0.0
     steps = train_stage(
         objective,
         make_optimizers(model, stage),
@@ -210,8 +208,10 @@ def _train_stage(
         seed=seed,
     )
     for step in steps:
-        before, done = done, done + operations.of(step.load)
-        if (spent + done) // every > (spent + before) // every or (is_last and step.samples >= stage.samples):
+        before = spent["flop"]
+        spent["flop"] += operations.of(step.load)
+        spent["tokens"] += step.load.tokens
+        if spent["flop"] // every > before // every or (is_last and step.samples >= stage.samples):
             for frames in arm.tested:
                 tested = replace(
                     stage,
@@ -220,14 +220,16 @@ def _train_stage(
                     context_tokens=1 << 16,
                 )
                 shares = probe(objective, encoder, tested, painter, num_films=96 if on_gpu else 2)
-                line = {"stage": stage.name, "flop": spent + done, "samples": step.samples, "loss": float(step.loss)}
+                line = {"stage": stage.name, **spent, "samples": step.samples, "loss": float(step.loss)}
                 with out.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({**line, "frames": frames, "right": shares}) + "\n")
-    return spent + done
 
 
 def report(out: Path, plots: Path) -> None:
-    """Print a table of what each arm can do where all of its question have arrived, and draw curves over operations."""
+    """Print a table of what each arm can do where all of its question have arrived, and draw it.
+
+    Curves are over operations; where films of several lengths were tested, over those.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -244,25 +246,24 @@ def report(out: Path, plots: Path) -> None:
         figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
         print(f"\n## {question}\n\n| arm | frames | seeds | operations | lettered | when | order |")
         print("|---|---:|---:|---:|---|---|---|")
-        for arm, seeds in by_arm.items():
-            for frames in sorted({line["frames"] for lines in seeds for line in lines}):
-                ends = [
-                    [line for line in lines if line["frames"] == frames and line["flop"] <= reached][-1]
-                    for lines in seeds
-                ]
-                cells = [_cell([end["right"].get(name, nan) for end in ends]) for name in ("mean", "when", "order")]
-                flop = mean(end["flop"] for end in ends)
-                print(f"| {arm} | {frames} | {len(ends)} | {flop:.1e} | " + " | ".join(cells) + " |")
-            for lines in seeds:
-                longest = max(line["frames"] for line in lines)
-                shown = [line for line in lines if line["frames"] == longest]
+        for color, arm in enumerate(name for name in arms(question) if name in by_arm):
+            ends = [{line["frames"]: line for line in lines if line["flop"] <= reached} for lines in by_arm[arm]]
+            for frames in ends[0]:
+                last = [end[frames] for end in ends]
+                cells = [_cell([line["right"].get(name, nan) for line in last]) for name in ("mean", "when", "order")]
+                flop = mean(line["flop"] for line in last)
+                print(f"| {arm} | {frames} | {len(last)} | {flop:.1e} | " + " | ".join(cells) + " |")
+            over = "flop" if len(ends[0]) == 1 else "frames"
+            for seed, lines in enumerate(by_arm[arm]):
+                shown = lines if over == "flop" else list(ends[seed].values())
                 axes.plot(
-                    [line["flop"] for line in shown],
+                    [line[over] for line in shown],
                     [line["right"]["mean"] for line in shown],
-                    color=f"C{list(by_arm).index(arm)}",
-                    label=arm if lines is seeds[0] else None,
+                    color=f"C{color}",
+                    label=None if seed else arm,
                 )
-        axes.set(xlabel="operations", ylabel="lettered questions right", title=question)
+            axes.set_xlabel("operations" if over == "flop" else f"frames tested, after {reached / 1.05:.1e} operations")
+        axes.set(ylabel="lettered questions right", title=question)
         axes.axhline(0.25, color="grey", linewidth=0.8, linestyle=":")
         axes.legend(frameon=False)
         figure.savefig(plots / f"{question}.png", dpi=130)
