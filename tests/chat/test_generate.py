@@ -183,8 +183,23 @@ def test_a_score_is_the_teacher_forced_likelihood(taught, tiny_processor, prompt
     ids = [tiny_processor.encoder.text(word) for word in words]
     for prompt in prompts:
         expected = [teacher_forced(taught, prompt, own) for own in ids]
-        for rows in (1, 4, 16):
-            found = score_continuations(Reader(taught), prompt, ids, rows=rows)
+        for most_bytes in (0, 1 << 30):
+            found = score_continuations(Reader(taught), prompt, ids, most_bytes=most_bytes)
             assert [one.nats for one in found] == pytest.approx(expected, rel=1e-5, abs=1e-4)
             assert [one.num_tokens for one in found] == list(map(len, ids))
     assert score_continuations(Reader(taught), prompts[0], []) == []
+
+
+def test_continuations_are_read_together_as_copies_of_the_prompt_fit_into_memory(taught, prompts, monkeypatch):
+    read = []
+    layers = taught.model.language_model.forward
+    monkeypatch.setattr(
+        taught.model.language_model,
+        "forward",
+        lambda **inputs: read.append(len(inputs.get("input_ids", ()))) or layers(**inputs),
+    )
+    prompt = prompts[0]
+    text = taught.config.text_config
+    a_copy = 2 * 4 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim * len(prompt.ids)
+    score_continuations(Reader(taught), prompt, [[5, 6]] * 5, most_bytes=2 * a_copy)
+    assert read[1:] == [2, 2, 1]

@@ -23,6 +23,7 @@ from kangaroo.model.layout import VisualToken
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 
 _DRAWS = 1 << 48
+_MOST_ROWS = 16  # of continuations, read together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,16 +156,19 @@ def _sample(logits: Float[Tensor, "row word"], voices: Sequence[Voice]) -> list[
 
 @torch.inference_mode()
 def score_continuations(
-    reader: Reader, prompt: Prompt, continuations: Sequence[Sequence[int]], *, rows: int = 16
+    reader: Reader, prompt: Prompt, continuations: Sequence[Sequence[int]], *, most_bytes: int = 1 << 30
 ) -> list[Likelihood]:
     """Return how likely each continuation's ids are after the prompt.
 
-    The prompt is read once; so many `rows` of continuations are read together.
+    The prompt is read once. Each continuation that is read takes a copy of its keys and values: so many are read
+    together as fit into `most_bytes`, one at least.
     """
     found: list[Likelihood] = []
     model, memory = reader.model, Memory()
     first = reader.read(prompt, memory).log_softmax(dim=-1)
     known = [(layer.keys, layer.values) for layer in memory.cache.layers]
+    copy_bytes = sum(part.nbytes for layer in known for part in layer)
+    rows = max(1, min(_MOST_ROWS, most_bytes // copy_bytes))
     for at in range(0, len(continuations), rows):
         batch = continuations[at : at + rows]
         longest = max(map(len, batch))
