@@ -12,9 +12,9 @@ from pyarrow import parquet
 from running import questions, read, run
 
 from kangaroo import cli
+from kangaroo.alone import alone_in
 from kangaroo.chat.answerer import Likelihood
 from kangaroo.errors import EndpointError, OptionError
-from kangaroo.evaluation.alone import alone_in
 from kangaroo.evaluation.batch import answer_questions
 from kangaroo.evaluation.benchmark import Rules
 from kangaroo.evaluation.measure import Shard

@@ -60,6 +60,17 @@ def test_a_recipe_is_read_into_the_types_of_its_fields(tmp_path):
         ),
         ('out = "a"\n[data]\nmine = "x"', r"\[data\] the curriculum 'joey' has no 'mine'; it takes no such names"),
         ("out = ", "not a recipe"),
+        ("out = " + "[" * 5000, "not a recipe"),
+        ('out = ""', "out = '' is no path"),
+        ('out = "~nobodyhere/runs"', "there is no such user"),
+        ('out = "a"\ngpu_teraflops = 0', "gpu_teraflops is 0; give more than 0"),
+        ('out = "a"\ngpu_teraflops = nan', "gpu_teraflops is nan; give more than 0"),
+        ('out = "a"\nminutes = nan', "minutes is nan; give 0 or more, or leave it out"),
+        ('out = "a"\nminutes = -3', "minutes is -3; give 0 or more, or leave it out"),
+        ('out = "a"\nseed = -1', "seed is -1; give 0 or more, less than 2"),
+        (f'out = "a"\nseed = {1 << 63}', "give 0 or more, less than 2"),
+        ('out = "a"\ndevice = "mps"', "device is 'mps'; give cpu, cuda, or cuda:1"),
+        ('out = "a"\ncurriculum = "kangaroo"\nprobe_every = 2', "image-pretraining has none of; leave it out"),
     ],
 )
 def test_what_is_wrong_with_a_recipe_is_said_with_the_file_and_the_remedy(tmp_path, text, complaint):
@@ -77,6 +88,34 @@ def test_stages_see_as_many_samples_as_the_recipe_says(tmp_path):
     assert samples("samples = [1, 2, 3, 4, 5]") == [1, 2, 3, 4, 5]
 
 
+def test_a_folder_of_the_user_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert read(tmp_path, 'out = "~/runs"').out == tmp_path / "runs"
+
+
+@pytest.mark.parametrize("path", sorted(Path("recipes").glob("*.toml")), ids=lambda path: path.stem)
+def test_the_gpus_that_a_recipe_reckons_with_can_share_its_rows(path):
+    if path.stem == "curate":
+        return
+    recipe = Recipe.read(path)
+    for stage in recipe.stages:
+        recipe.check_shared(stage, recipe.gpus)
+
+
+@pytest.mark.parametrize(
+    ("num_gpus", "context_gpus", "complaint"),
+    [
+        (7, 3, "context_gpus = 3 does not divide 7 GPUs"),
+        (6, 2, "16 rows in a step, which 6 GPUs, 2 to a row, cannot share evenly"),
+        (3, 3, "rows of 16384 tokens, which context_gpus = 3 does not divide"),
+    ],
+)
+def test_gpus_that_cannot_share_a_stages_rows_are_refused(num_gpus, context_gpus, complaint):
+    recipe = Recipe(out=Path("out"), context_gpus=context_gpus)
+    with pytest.raises(OptionError, match=complaint):
+        recipe.check_shared(recipe.stages[0], num_gpus)
+
+
 def test_a_recipe_that_is_not_there_points_to_the_examples(tmp_path):
     with pytest.raises(OptionError, match="no such recipe; recipes/ holds examples"):
         Recipe.read(tmp_path / "nothing.toml")
@@ -87,7 +126,7 @@ def test_stages_are_named_by_number_or_span(text, span):
     assert Recipe(out=Path("out")).span(text) == span
 
 
-@pytest.mark.parametrize("text", ["0", "6", "5-3", "2-9", "-3", "a", "", "1-"])
+@pytest.mark.parametrize("text", ["0", "6", "5-3", "2-9", "-3", "a", "", "1-", "9" * 5000])
 def test_stages_that_do_not_exist_are_refused(text):
     with pytest.raises(OptionError, match="names none of stages 1-5; give one, such as 3, or a span, 3-5"):
         Recipe(out=Path("out")).span(text)

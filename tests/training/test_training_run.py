@@ -1,20 +1,23 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import kangaroo
+from kangaroo.alone import alone_in
 from kangaroo.chat.answerer import Sampling
-from kangaroo.errors import ModelError, OptionError
+from kangaroo.errors import KangarooError, ModelError, OptionError
 from kangaroo.playground.draw import write_film
 from kangaroo.playground.script import make_film
 from kangaroo.training.curriculum import TINY
@@ -197,6 +200,48 @@ def test_a_finished_run_has_nothing_left_to_do(whole, world):
     assert (whole.recipe.out / "metrics.jsonl").read_bytes() == before
 
 
+def test_a_stage_that_is_done_is_taken_only_for_what_it_is(whole, recipe, world, tmp_path):
+    with pytest.raises(OptionError, match=r"1-image-pretraining was made with another seed; go on with that, or name"):
+        Run(replace(recipe, seed=7), world, stages=ALL).go()
+    (tmp_path / "out" / whole.folder(1).name).mkdir(parents=True)
+    with pytest.raises(ModelError, match="is in a stage's place, but no stage left it; move it"):
+        Run(replace(recipe, out=tmp_path / "out"), world, stages=ALL).go()
+
+
+def test_no_stage_is_left_half_done_behind(recipe, world, whole, tmp_path):
+    begun = replace(recipe, out=tmp_path / "begun", start=whole.folder(2), minutes=0.0)
+    assert not Run(begun, world, stages=(3, 3)).go()
+    with pytest.raises(OptionError, match="stage 3 is not done; train it to its end"):
+        Run(begun, world, stages=(4, 4)).go()
+
+
+def test_only_one_process_trains_in_a_folder(recipe, world):
+    with alone_in(recipe.out), pytest.raises(OptionError, match="another process writes into"):
+        Run(recipe, world, stages=ALL).go()
+
+
+def test_a_run_that_has_lost_its_numbers_stops_and_saves_nothing_of_it(recipe, world, whole, tmp_path):
+    shutil.copytree(whole.folder(3), tmp_path / "start")
+    file = tmp_path / "start" / "model.safetensors"
+    weights = load_file(file)
+    weights["model.language_model.norm.weight"][0] = float("nan")
+    save_file(weights, file, metadata={"format": "pt"})
+    lost = replace(recipe, out=tmp_path / "lost", start=tmp_path / "start", log_every=100)
+    with pytest.raises(KangarooError, match=r"instruction-tuning, step 2: the loss is nan .* this is not saved"):
+        Run(lost, world, stages=(4, 4)).go()
+    assert not list(lost.out.glob("4-*"))
+
+
+def test_a_line_of_metrics_that_was_cut_off_spoils_nothing(recipe, world, whole, tmp_path):
+    out = tmp_path / "cut"
+    out.mkdir()
+    (out / "metrics.jsonl").write_text('{"stage": "instruction-tuning", "lo')
+    assert Run(replace(recipe, out=out, start=whole.folder(3)), world, stages=(4, 4)).go()
+    _, *lines = (out / "metrics.jsonl").read_text().splitlines()
+    assert all(json.loads(line)["loss"] for line in lines)
+    assert (out / "loss.png").is_file()
+
+
 def test_one_stage_is_trained_alone_from_what_the_one_before_left_or_a_start(whole, recipe, world, tmp_path):
     only = Run(replace(recipe, out=tmp_path / "third", start=whole.folder(2)), world, stages=(3, 3))
     assert only.go()
@@ -208,9 +253,16 @@ def test_one_stage_is_trained_alone_from_what_the_one_before_left_or_a_start(who
 
 
 def test_the_language_model_can_train_by_low_rank_additions(recipe, world, whole, tmp_path):
-    run = Run(replace(recipe, out=tmp_path / "lora", start=whole.folder(3), lora_rank=2), world, stages=(4, 4))
+    run, again = (
+        Run(replace(recipe, out=tmp_path / name, start=whole.folder(3), lora_rank=2), world, stages=(4, 4))
+        for name in ("lora", "again")
+    )
     assert run.go()
-    before, after = (load_file(folder / "model.safetensors") for folder in (whole.folder(3), run.folder(4)))
+    assert again.go()
+    before, after, same = (
+        load_file(folder / "model.safetensors") for folder in (whole.folder(3), run.folder(4), again.folder(4))
+    )
+    assert all(torch.equal(weight, same[name]) for name, weight in after.items())
     assert before.keys() == after.keys()
     layer = "model.language_model.layers.0"
     assert not torch.equal(before[f"{layer}.mlp.up_proj.weight"], after[f"{layer}.mlp.up_proj.weight"])
@@ -219,9 +271,13 @@ def test_the_language_model_can_train_by_low_rank_additions(recipe, world, whole
 
 
 def test_probes_say_what_share_of_test_questions_is_right(recipe, world, whole, tmp_path):
-    probed = replace(recipe, out=tmp_path / "probed", start=whole.folder(3), probe_every=100, probe_films=2)
+    told = {"log_every": 2, "probe_every": 3, "probe_films": 2}
+    probed = replace(recipe, out=tmp_path / "probed", start=whole.folder(3), **told)
     assert Run(probed, world, stages=(4, 4)).go()
-    (probe,) = [line["probe"] for line in metrics(tmp_path / "probed") if "probe" in line]
+    lines = metrics(tmp_path / "probed")
+    # of a probe's time the steps know nothing, and it ends no line of theirs
+    assert all(line["waited"] < 1 for line in lines if "loss" in line)
+    probe = next(line["probe"] for line in lines if "probe" in line)
     assert 0 <= probe["mean"] <= 1
     assert {"language en", "language zh"} <= probe.keys()
 
@@ -247,7 +303,7 @@ def test_a_stage_under_way_goes_on_only_as_it_began(recipe, world, whole, tmp_pa
     begun = replace(recipe, out=tmp_path / "begun", start=whole.folder(3), minutes=0.0)
     assert not Run(begun, world, stages=(4, 4)).go()
     for change, name in (({"seed": 1}, "seed"), ({"samples": 99}, "curriculum"), ({"lora_rank": 2}, "lora_rank")):
-        with pytest.raises(OptionError, match=rf"step-0+1 was saved under another {name}; go on with that, or name"):
+        with pytest.raises(OptionError, match=rf"step-0+1 was made with another {name}; go on with that, or name"):
             Run(replace(begun, **change), world, stages=(4, 4)).go()
 
 
@@ -268,16 +324,39 @@ def test_cuda_without_a_gpu_is_refused():
         start_world("cuda")
 
 
-def test_sigterm_to_all_processes_of_a_run_saves_too(recipe):
-    out = recipe.out.parent / "group"
+@contextmanager
+def _training_with_workers(out):
+    """A process that has come to its third step."""
     text = [f'out = "{out}"', 'curriculum = "tiny"', 'device = "cpu"', "workers = 2", "log_every = 1"]
-    (out.parent / "group.toml").write_text("\n".join([*text, "save_every = 1000", "samples = 10_000"]))
-    command = [sys.executable, "-c", "from kangaroo.cli import main; main()", "train", str(out.parent / "group.toml")]
+    recipe = out.with_suffix(".toml")
+    recipe.write_text("\n".join([*text, "save_every = 1000", "samples = 10_000"]))
+    command = [sys.executable, "-c", "from kangaroo.cli import main; main()", "train", str(recipe)]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
     with subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, **options) as process:
         deadline = time.monotonic() + 120
         while process.poll() is None and _steps(out, TINY[0].name) < 3 and time.monotonic() < deadline:
             time.sleep(0.005)
+        yield process
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux who a process's children are")
+def test_workers_leave_when_the_one_that_trains_was_killed(tmp_path):
+    with _training_with_workers(tmp_path / "killed") as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(children) >= 2
+        process.kill()
+        process.wait()
+        deadline = time.monotonic() + 30
+        while (
+            left := [child for child in children if Path(f"/proc/{child}").exists()]
+        ) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert not left
+
+
+def test_sigterm_to_all_processes_of_a_run_saves_too(tmp_path):
+    out = tmp_path / "group"
+    with _training_with_workers(out) as process:
         os.killpg(process.pid, signal.SIGTERM)
         told, _ = process.communicate(timeout=120)
     assert process.returncode == 0, told[-2000:]

@@ -151,7 +151,7 @@ def _measure(
     """Measure and return 1 where the model failed at a question, or the data gave none to ask; else 0."""
     import logging
 
-    from kangaroo.evaluation.alone import make_folder
+    from kangaroo.alone import make_folder
     from kangaroo.evaluation.benchmark import Rules
     from kangaroo.evaluation.dataset import Dataset
     from kangaroo.evaluation.measure import Shard, Shown, evaluate_benchmark

@@ -40,8 +40,8 @@ def evaluate_playground(
     quantize: QuantizeOption = "none",
 ) -> None:
     """Ask a model about drawn films whose content is known."""
+    from kangaroo.alone import make_folder
     from kangaroo.evaluation import run
-    from kangaroo.evaluation.alone import make_folder
     from kangaroo.evaluation.films import Drawing
     from kangaroo.evaluation.playground import Part
     from kangaroo.playground.vocabulary import Style
@@ -84,8 +84,8 @@ def evaluate_needle(
     quantize: QuantizeOption = "none",
 ) -> None:
     """Ask for one odd scene hidden in films of 16 to 160 frames."""
+    from kangaroo.alone import make_folder
     from kangaroo.evaluation import needle_report
-    from kangaroo.evaluation.alone import make_folder
 
     check_place(endpoint, device)
     make_folder(out)

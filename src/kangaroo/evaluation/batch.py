@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kangaroo.alone import alone_in
 from kangaroo.chat.answerer import Answerer
 from kangaroo.errors import OptionError, VideoError
 from kangaroo.evaluation.ahead import Ahead
-from kangaroo.evaluation.alone import alone_in
 from kangaroo.evaluation.asking import Asked, OnFailure, Pace, Reply, sampler_of
 from kangaroo.evaluation.json_files import Line as Kept
 from kangaroo.evaluation.json_files import replace_lines

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from kangaroo.alone import alone_in
 from kangaroo.chat.answerer import Answerer
 from kangaroo.dialogue.conversation import Conversation, Video
 from kangaroo.errors import OptionError
 from kangaroo.evaluation.ahead import Ahead
-from kangaroo.evaluation.alone import alone_in
 from kangaroo.evaluation.asking import Asked, OnFailure, Pace, Reply, sampler_of
 from kangaroo.evaluation.benchmark import Benchmark, Question, Rules, Way, questions_of
 from kangaroo.evaluation.dataset import Dataset

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kangaroo.alone import alone_in
 from kangaroo.chat.answerer import Answerer
 from kangaroo.errors import OptionError
-from kangaroo.evaluation.alone import alone_in
 from kangaroo.evaluation.asking import Asked, Pace, Reply, sampler_of
 from kangaroo.evaluation.films import Drawing, Films
 from kangaroo.evaluation.json_files import Line

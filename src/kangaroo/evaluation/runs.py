@@ -12,9 +12,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kangaroo.alone import alone_in, make_folder
 from kangaroo.chat.answerer import Answerer
 from kangaroo.errors import OptionError
-from kangaroo.evaluation.alone import alone_in, make_folder
 from kangaroo.evaluation.benchmark import Benchmark, Question, Rules
 from kangaroo.evaluation.json_files import Line, adding, read_lines, replace_json, replace_lines
 from kangaroo.evaluation.referee import JUDGEMENTS, Referee

@@ -116,9 +116,11 @@ def read_progress(checkpoint: Path) -> dict[str, Any]:
         ModelError: The checkpoint is damaged.
     """
     try:
-        progress: dict[str, Any] = json.loads((checkpoint / _PROGRESS).read_text(encoding="utf-8"))
+        progress = json.loads((checkpoint / _PROGRESS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _damaged(checkpoint, error) from None
+    if not isinstance(progress, dict):
+        raise _damaged(checkpoint, f"{_PROGRESS} holds no progress")
     return progress
 
 

@@ -172,7 +172,7 @@ KANGAROO = (
         patchify=Patchify.ON,
         rates=_rates(*_BRIDGE, Part.LANGUAGE, bridge=1e-5, language=1e-5),
         context_tokens=22_528,
-        rows=32,
+        rows=64,
         samples=700_000,
         data=(Records(name="long_videos", weight=0.7), Records(name="short_videos", weight=0.3)),
     ),

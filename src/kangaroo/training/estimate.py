@@ -102,6 +102,13 @@ class Operations:
         return 1 + 2 * passed if of_attention else 1 + (part in self.trained) + passed
 
 
+def counted(stage: Stage, *, lora_rank: int) -> Stage:
+    """Return a stage as `Operations` counts it: where additions train, the language model needs no gradients itself."""
+    if not lora_rank:
+        return stage
+    return replace(stage, rates=tuple(rate for rate in stage.rates if rate[0] is not Part.LANGUAGE))
+
+
 def _products_of(module: nn.Module) -> int:
     return sum(each.weight.numel() for each in module.modules() if isinstance(each, nn.Linear))
 
@@ -138,14 +145,11 @@ def estimate(config: KangarooConfig, stage: Stage, recipe: Recipe, encoder: Enco
         for part in Part
     }
     total = sum(sizes.values())
-    counted = stage
     if recipe.lora_rank and Part.LANGUAGE in dict(stage.rates):
-        # additions train in place of the language model, whose own weights need no gradient
         sizes[Part.LANGUAGE] = num_additions(model, rank=recipe.lora_rank)
         total += sizes[Part.LANGUAGE]
-        counted = replace(stage, rates=tuple(rate for rate in stage.rates if rate[0] is not Part.LANGUAGE))
     trained = sum(sizes[part] for part, _ in stage.rates)
-    operations = Operations(model, counted).of(load) * stage.samples
+    operations = Operations(model, counted(stage, lora_rank=recipe.lora_rank)).of(load) * stage.samples
     rate = recipe.gpus * recipe.gpu_teraflops * 1e12 * recipe.utilisation
     return Estimate(
         stage=stage,

@@ -18,6 +18,8 @@ from kangaroo.model.pretrained import without_progress_bar
 from kangaroo.training.curriculum import Stage
 from kangaroo.training.recipe import Recipe
 
+NOTES = "training.json"
+
 
 def export(
     model: KangarooForConditionalGeneration,
@@ -34,7 +36,7 @@ def export(
         processor: What belongs to it.
         folder: Where to.
         weights: Whole weights by the model's names, gathered from those who share them.
-        notes: What made it, for `training.json`.
+        notes: What made it, for `NOTES`.
     """
     state = {
         name: weight.to(torch.bfloat16)
@@ -48,7 +50,7 @@ def export(
     processor.save_pretrained(unfinished)
     if notes is not None:
         text = json.dumps(notes, ensure_ascii=False, indent=1, default=str)
-        (unfinished / "training.json").write_text(text + "\n", encoding="utf-8")
+        (unfinished / NOTES).write_text(text + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(unfinished, folder)
 

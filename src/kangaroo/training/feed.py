@@ -29,6 +29,7 @@ from kangaroo.errors import ContextError, OptionError
 from kangaroo.model.layout import VisualToken
 from kangaroo.training.curriculum import Drawn, Stage
 from kangaroo.training.drawn import DrawnFilms
+from kangaroo.video.isolate import leave_with_the_parent
 
 _ENDLESS = 1 << 40
 
@@ -208,7 +209,7 @@ def feed_rows(
     options: dict[str, Any] = {"num_workers": workers}
     if workers:
         options["prefetch_factor"] = max(2, 2 * len(states) // workers)
-        options["worker_init_fn"] = _outlast_sigterm
+        options["worker_init_fn"] = _outlast_sigterm_not_the_parent
         # a thread reads what they hand over while the GPU works; nothing of a row is a tensor yet
         options["pin_memory"] = torch.cuda.is_available()
     options["collate_fn"] = _as_it_is
@@ -233,9 +234,11 @@ def feed_rows(
             worker.kill()
 
 
-def _outlast_sigterm(_: int) -> None:
+def _outlast_sigterm_not_the_parent(_: int) -> None:
     # schedulers tell all processes of a run; the one that trains still wants rows to end its step and save
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # one that was killed can tell nobody, and workers that hand over rows would wait for it for ever
+    leave_with_the_parent()
 
 
 def _as_it_is(fed: Fed) -> Fed:

@@ -3,6 +3,8 @@
 import json
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,6 +17,7 @@ from kangaroo.training.estimate import Load, Operations
 from kangaroo.training.loop import Step
 
 logger = logging.getLogger(__name__)
+_METRICS = "metrics.jsonl"
 
 
 class Journal:
@@ -31,6 +34,7 @@ class Journal:
 
     def __enter__(self) -> "Journal":
         if self.is_writer:
+            _end_last_line(self.folder / _METRICS)
             try:
                 from torch.utils.tensorboard import SummaryWriter
 
@@ -78,23 +82,35 @@ class Journal:
         )
         self.loads, self.since = [], time.monotonic()
 
+    @contextmanager
+    def off_the_clock(self) -> Iterator[None]:
+        """Count what happens meanwhile as no time of the steps."""
+        begun = time.monotonic()
+        yield
+        self.since += time.monotonic() - begun
+
     def probe(self, step: Step, shares: dict[str, float]) -> None:
-        """Write what a probe found; its time is not the steps'."""
-        rounded = {name: round(share, 4) for name, share in shares.items()}
-        self._write(step, probe=rounded)
-        self.since = time.monotonic()
+        """Write what a probe found."""
+        self._write(step, probe={name: round(share, 4) for name, share in shares.items()})
 
     def _write(self, step: Step, **found: Any) -> None:
         if not self.is_writer:
             return
         metrics = {"stage": self.stage.name, "step": step.number, "samples": step.samples, **found}
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        with (self.folder / _METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(metrics) + "\n")
         logger.info("%s", " ".join(f"{name}={value}" for name, value in metrics.items()))
         if self.board is not None:
             for name, value in {**found, **found.get("probe", {})}.items():
                 if isinstance(value, int | float):
                     self.board.add_scalar(f"{self.stage.name}/{name}", value, step.samples)
+
+
+def _end_last_line(path: Path) -> None:
+    """End a line that was cut off with the machine, so that the next one is whole."""
+    if path.exists() and not (b"\n" + path.read_bytes()).endswith(b"\n"):
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n")
 
 
 def matmul_rate(device: torch.device) -> float:
@@ -115,7 +131,7 @@ def matmul_rate(device: torch.device) -> float:
 
 def draw_losses(folder: Path) -> None:
     """Draw `loss.png` from `metrics.jsonl`: the loss of every stage over the run's samples."""
-    path = folder / "metrics.jsonl"
+    path = folder / _METRICS
     if not path.exists():
         return
     try:
@@ -127,8 +143,11 @@ def draw_losses(folder: Path) -> None:
         logger.info("matplotlib is not installed (kangaroo-video[train]): loss.png is not drawn")
         return
     stages: dict[str, dict[int, float]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        metrics = json.loads(line)
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            metrics = json.loads(line)
+        except ValueError:
+            continue  # cut off with the machine
         if "loss" in metrics:
             stages.setdefault(metrics["stage"], {})[metrics["samples"]] = metrics["loss"]
     figure, axes = pyplot.subplots(figsize=(9, 4.5), layout="constrained")

@@ -1,6 +1,7 @@
 """What a machine fixes of a training run, read from a small TOML file. Imports without torch."""
 
 import difflib
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from kangaroo.errors import OptionError
-from kangaroo.training.curriculum import CURRICULA, Records, Stage
+from kangaroo.training.curriculum import CURRICULA, Drawn, Records, Stage
+
+_SEEDS = 1 << 63
 
 
 class Recompute(StrEnum):
@@ -36,7 +39,7 @@ class Recipe:
         data: Paths of records by the names that the curriculum calls them.
         samples: How many samples each stage sees, instead of the curriculum's own number: one for all, or one each.
         rows: Packed rows in one step over all GPUs, likewise.
-        device: Where to train.
+        device: Where to train: `cpu`, `cuda` or one of several GPUs, `cuda:1`.
         workers: Processes that read, draw and pack.
         lookahead: Samples that each row chooses among; more fill rows better and hold more films in memory.
         rows_per_pass: Packed rows that pass a GPU together; a step's other rows follow, gradients added up.
@@ -95,6 +98,17 @@ class Recipe:
                 raise OptionError(f"{name} is {value}; give 1 or more, or leave it out")
         if not 0 < self.utilisation <= 1:
             raise OptionError(f"utilisation is {self.utilisation:g}; give a share above 0, at most 1")
+        if not (math.isfinite(self.gpu_teraflops) and self.gpu_teraflops > 0):
+            raise OptionError(f"gpu_teraflops is {self.gpu_teraflops:g}; give more than 0")
+        if self.minutes is not None and not (math.isfinite(self.minutes) and self.minutes >= 0):
+            raise OptionError(f"minutes is {self.minutes:g}; give 0 or more, or leave it out")
+        if not 0 <= self.seed < _SEEDS:
+            raise OptionError(f"seed is {self.seed}; give 0 or more, less than 2^63")
+        if not re.fullmatch(r"cpu|cuda(:\d{1,3})?", self.device, re.ASCII):
+            raise OptionError(f"device is {self.device!r}; give cpu, cuda, or cuda:1 for one of several")
+        silent = [stage.name for stage in self.stages if not any(isinstance(one, Drawn) for one in stage.data)]
+        if self.probe_every and silent:
+            raise OptionError(f"probe_every: probes ask about drawn films, which {silent[0]} has none of; leave it out")
         known = {one.name for stage in self.stages for one in stage.data if isinstance(one, Records)}
         for name in self.data:
             if name not in known:
@@ -113,6 +127,28 @@ class Recipe:
         each = self.samples
         return each if isinstance(each, tuple) else (each,) * len(CURRICULA[self.curriculum])
 
+    def check_shared(self, stage: Stage, num_gpus: int) -> None:
+        """Refuse a number of GPUs that cannot share a stage's rows.
+
+        Raises:
+            OptionError: With the numbers.
+        """
+        groups, left = divmod(num_gpus, self.context_gpus)
+        if left:
+            raise OptionError(
+                f"context_gpus = {self.context_gpus} does not divide {num_gpus} GPUs; use a multiple of it"
+            )
+        if stage.rows % groups:
+            raise OptionError(
+                f"stage {stage.name} has {stage.rows} rows in a step, which {num_gpus} GPUs, {self.context_gpus} to a "
+                "row, cannot share evenly; use a number that divides it, or other rows"
+            )
+        if stage.context_tokens % self.context_gpus:
+            raise OptionError(
+                f"stage {stage.name} has rows of {stage.context_tokens} tokens, which context_gpus = "
+                f"{self.context_gpus} does not divide; give another number"
+            )
+
     @property
     def machine(self) -> str:
         """What `--dry-run` reckons with, in words."""
@@ -128,7 +164,7 @@ class Recipe:
         most = len(self.stages)
         if stages is None:
             return 1, most
-        found = re.fullmatch(r"(\d+)(?:-(\d+))?", stages, re.ASCII)
+        found = re.fullmatch(r"(\d{1,3})(?:-(\d{1,3}))?", stages, re.ASCII)
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
         if not 1 <= first <= last <= most:
             raise OptionError(f"--stages {stages} names none of stages 1-{most}; give one, such as 3, or a span, 3-5")
@@ -145,7 +181,7 @@ class Recipe:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise OptionError(f"{path}: no such recipe; recipes/ holds examples") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise OptionError(f"{path}: not a recipe ({error})") from None
         kinds = get_type_hints(cls)
         known = [field.name for field in fields(cls)]
@@ -165,12 +201,22 @@ def _unknown(name: str, known: list[str], where: str) -> str:
     return f"{where} has no {name!r}; " + (f"did you mean {near[0]!r}?" if near else "it takes no such names")
 
 
+def _path(name: str, text: str) -> Path:
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise OptionError(f"{name} = {text!r}: there is no such user") from None
+    if not text or "\0" in text:
+        raise OptionError(f"{name} = {text!r} is no path")
+    return path
+
+
 def _read(name: str, value: Any, kind: Any) -> Any:
     """Return a TOML value in the type of its field."""
     if kind in (Path, Path | None) and isinstance(value, str):
-        return Path(value)
+        return _path(name, value)
     if name == "data" and isinstance(value, dict) and all(isinstance(path, str) for path in value.values()):
-        return {key: Path(path) for key, path in value.items()}
+        return {key: _path(f"[data] {key}", path) for key, path in value.items()}
     if kind is Recompute and value in list(Recompute):
         return Recompute(value)
     if kind is str and isinstance(value, str):

@@ -4,14 +4,15 @@ A run folder holds, for each stage, a folder that `kangaroo chat --model` opens 
 until then, its checkpoints; and for the whole run `metrics.jsonl`, TensorBoard's files and `loss.png`.
 """
 
+import json
 import logging
 import math
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,19 @@ from typing import Any
 import torch
 from torch import distributed, nn
 
+from kangaroo.alone import alone_in, make_folder
 from kangaroo.data.packing import PackingState
 from kangaroo.data.quarantine import Quarantine
 from kangaroo.data.sources import RecordSource, open_source
 from kangaroo.dialogue.encoding import Encoder
 from kangaroo.dialogue.processor import KangarooProcessor
-from kangaroo.errors import OptionError
+from kangaroo.errors import KangarooError, ModelError, OptionError
 from kangaroo.model.modeling import KangarooForConditionalGeneration
 from kangaroo.model.packed import allow_packed_rows
 from kangaroo.training.checkpoint import CheckpointWriter, latest, load, read_progress
 from kangaroo.training.curriculum import Part, Records, Stage
-from kangaroo.training.estimate import Estimate, estimate
-from kangaroo.training.export import export, notes_on
+from kangaroo.training.estimate import Estimate, counted, estimate
+from kangaroo.training.export import NOTES, export, notes_on
 from kangaroo.training.feed import Feed, check_films_fit, feed_rows, fresh_states
 from kangaroo.training.journal import Journal
 from kangaroo.training.loop import Progress, Step, train_stage
@@ -72,24 +74,22 @@ class Run:
         self.first, self.last = stages
         self.sources = self._open_sources()
         for stage in recipe.stages[self.first - 1 : self.last]:
-            if stage.rows % world.data_size:
-                raise OptionError(
-                    f"stage {stage.name} has {stage.rows} rows in a step, which {world.data_size} GPUs cannot share "
-                    "evenly; use a number that divides it"
-                )
+            recipe.check_shared(stage, world.size)
 
     def go(self) -> bool:
         """Train; return whether all wanted stages are done."""
-        self.recipe.out.mkdir(parents=True, exist_ok=True)
         self.started, self.is_told_to_stop = time.monotonic(), False
+        leads = self.world.rank == 0
+        make_folder(self.recipe.out)
         with (
+            alone_in(self.recipe.out) if leads else nullcontext(),
             _heard(signal.SIGTERM, self._stop),
-            Journal(self.recipe.out, is_writer=self.world.rank == 0) as self.journal,
+            Journal(self.recipe.out, is_writer=leads) as self.journal,
         ):
             for number in range(self.first, self.last + 1):
-                if not self.folder(number).is_dir() and not self._train(number):
+                if not self._stands(number) and not self._train(number):
                     return False
-                if self.world.rank == 0:
+                if leads:
                     # also those of a run that was killed between a stage's end and this
                     shutil.rmtree(self._checkpoints(number), ignore_errors=True)
         return True
@@ -118,7 +118,7 @@ class Run:
             lookahead=recipe.lookahead,
         )
         painter = Painter(world.device, image_size_px=stage.image_size_px)
-        self.journal.begin(model, stage, num_gpus=world.size)
+        self.journal.begin(model, counted(stage, lora_rank=recipe.lora_rank), num_gpus=world.size)
         for step in train_stage(
             objective,
             optimizers,
@@ -130,16 +130,22 @@ class Run:
             rows_per_pass=recipe.rows_per_pass,
             seed=recipe.seed,
         ):
-            done = step.samples >= stage.samples
-            self.journal.saw(step)
-            if step.number % recipe.log_every == 0 or done:
-                self.journal.step(step)
             self.watch(stage, step)
-            if recipe.probe_every and (step.number % recipe.probe_every == 0 or done):
-                shares = probe(objective, processor.encoder, stage, painter, num_films=recipe.probe_films)
-                self.journal.probe(step, shares)
+            done = step.samples >= stage.samples
             over = self._over() and not done
-            if over or (step.number % recipe.save_every == 0 and not done):
+            tells = step.number % recipe.log_every == 0 or done
+            probes = recipe.probe_every > 0 and (step.number % recipe.probe_every == 0 or done)
+            saves = over or (step.number % recipe.save_every == 0 and not done)
+            if tells or probes or saves:
+                _check_finite(step, stage, checkpoints.folder)
+            self.journal.saw(step)
+            if tells:
+                self.journal.step(step)
+            if probes:
+                with self.journal.off_the_clock():
+                    shares = probe(objective, processor.encoder, stage, painter, num_films=recipe.probe_films)
+                self.journal.probe(step, shares)
+            if saves:
                 whole = replace(progress, streams=_in_turn(progress.streams, world))
                 checkpoints.save(step.number, model, optimizers, progress=self._kept(stage) | whole.to_dict())
             if over:
@@ -148,7 +154,9 @@ class Run:
         checkpoints.wait()
         weights = gather_weights(model, world)
         if world.rank == 0:
-            notes = notes_on(recipe, stage, feed.mixture.manifest(), world_size=world.size)
+            notes = notes_on(recipe, stage, feed.mixture.manifest(), world_size=world.size) | {
+                "kept": self._kept(stage)
+            }
             export(model, processor, self.folder(number), weights=merged(model, weights), notes=notes)
         distributed.barrier()  # nobody looks for the folder before it is there
         return True
@@ -157,6 +165,7 @@ class Run:
         """Return a network ready to be trained by all processes together."""
         freeze(model, stage)
         if self.recipe.lora_rank and Part.LANGUAGE in dict(stage.rates):
+            torch.manual_seed(self.recipe.seed)
             add_lora(model, rank=self.recipe.lora_rank)
         allow_packed_rows(model)
         model.train()  # folders open for answering; compiled layers of both kinds would be compiled apart
@@ -174,18 +183,46 @@ class Run:
         progress = Progress(streams=fresh_states(stage))
         if newest is not None:
             saved = read_progress(newest)
-            for name, value in self._kept(stage).items():
-                if saved.pop(name, None) != value:
-                    raise OptionError(f"{newest} was saved under another {name}; go on with that, or name another out")
+            self._check_same(newest, stage, saved)
             load(newest, model, optimizers)
             progress = Progress.from_dict(saved)
             logger.info("stage %s goes on at step %d", stage.name, progress.step)
         progress.streams = progress.streams[self.world.data_rank :: self.world.data_size]
         return progress
 
+    def _stands(self, number: int) -> bool:
+        """Whether a stage is done, as this recipe asks for it."""
+        folder, stage = self.folder(number), self.recipe.stages[number - 1]
+        if not folder.is_dir():
+            return False
+        try:
+            kept = json.loads((folder / NOTES).read_text(encoding="utf-8"))["kept"]
+        except (OSError, ValueError, TypeError, KeyError):
+            raise ModelError(
+                f"{folder} is in a stage's place, but no stage left it; move it, or name another out"
+            ) from None
+        self._check_same(folder, stage, kept)
+        logger.info("stage %s is done: %s", stage.name, folder)
+        return True
+
+    def _check_same(self, place: Path, stage: Stage, saved: Mapping[str, Any]) -> None:
+        for name, value in self._kept(stage).items():
+            if saved.get(name) != value:
+                raise OptionError(f"{place} was made with another {name}; go on with that, or name another out")
+
     def _kept(self, stage: Stage) -> dict[str, Any]:
-        """Return what must not change while a stage is under way."""
-        return {"curriculum": repr(stage), "seed": self.recipe.seed, "lora_rank": self.recipe.lora_rank}
+        """Return, as JSON gives it back, what a stage is begun with: going on, and being done, ask for the same."""
+        sources = {one.name: self.sources[one.name] for one in stage.data if isinstance(one, Records)}
+        return {
+            "curriculum": repr(stage),
+            "seed": self.recipe.seed,
+            "lora_rank": self.recipe.lora_rank,
+            # wherever they lie
+            "data": {
+                name: [len(source), *(path.stat().st_size for path in source.files())]
+                for name, source in sources.items()
+            },
+        }
 
     def _stop(self, *_: Any) -> None:
         self.is_told_to_stop = True
@@ -198,11 +235,13 @@ class Run:
 
     def _begin(self, number: int) -> tuple[KangarooForConditionalGeneration, KangarooProcessor]:
         before = self.folder(number - 1) if number > 1 else None
-        if before is not None and before.is_dir():
-            return from_folder(before)
-        if self.recipe.start is not None:
-            return from_folder(self.recipe.start)
-        if before is not None and number == self.first:
+        if before is not None and not before.is_dir() and self._checkpoints(number - 1).is_dir():
+            raise OptionError(f"stage {number - 1} is not done; train it to its end, or name another out")
+        start = before if before is not None and before.is_dir() else self.recipe.start
+        if start is not None:
+            logger.info("stage %s begins with %s", self.recipe.stages[number - 1].name, start)
+            return from_folder(start)
+        if before is not None:
             raise OptionError(
                 f"stage {number} begins with what stage {number - 1} left, but {before} is not there; train it first "
                 "or name a start"
@@ -234,6 +273,7 @@ def estimates(recipe: Recipe, stages: tuple[int, int]) -> Iterator[Estimate]:
         config.vision_config.image_size, config.patchify = stage.image_size_px, stage.patchify.value
         encoder = Encoder(tokenizer, config.layout())
         check_films_fit(stage, encoder)
+        recipe.check_shared(stage, recipe.gpus)
         found = estimate(config, stage, recipe, encoder)
         missing = f"the sizes of {recipe.curriculum}, for {recipe.start} is not there yet" if absent else ""
         yield replace(found, assumed="; ".join(filter(None, (missing, found.assumed))))
@@ -250,6 +290,16 @@ def _heard(number: signal.Signals, handler: Callable[..., None]) -> Iterator[Non
         yield
     finally:
         signal.signal(number, before)
+
+
+def _check_finite(step: Step, stage: Stage, checkpoints: Path) -> None:
+    """Stop a run before what is no number reaches a checkpoint or a model; reading waits for the GPU."""
+    loss, grad_norm = float(step.loss), float(step.grad_norm)
+    if not (math.isfinite(loss) and math.isfinite(grad_norm)):
+        raise KangarooError(
+            f"stage {stage.name}, step {step.number}: the loss is {loss} and the gradients' norm {grad_norm}, so this "
+            f"is not saved; what {checkpoints} holds is older. Lower the rates, or look at the data"
+        )
 
 
 def _in_turn(streams: list[PackingState], world: World) -> list[PackingState]:

@@ -244,7 +244,7 @@ def _started() -> "subprocess.Popen[bytes]":
 
 def serve(memory_bytes: int) -> None:
     """Be the worker: answer requests until the pipe closes, or whoever started it is gone."""
-    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    leave_with_the_parent()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints must not mix with the answers
     for ending in (signal.SIGINT, signal.SIGTERM):
@@ -272,8 +272,12 @@ def serve(memory_bytes: int) -> None:
         answers.flush()
 
 
+def leave_with_the_parent() -> None:
+    """End this process soon after its parent was killed: nobody is left to stop what hangs."""
+    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+
+
 def _leave_with(parent: int) -> None:
-    """End this process when its parent was killed: nobody is left to stop a film that hangs."""
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)

@@ -18,7 +18,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise OptionError(f"{folder} is, or lies in, a file; name a folder for the answers and reports") from None
+        raise OptionError(f"{folder} is, or lies in, a file; name another folder") from None
     except OSError as error:
         raise OptionError(f"{folder} cannot be made ({error.strerror}); name another folder") from None
 
