@@ -1,6 +1,7 @@
 """A film that was asked about before is neither decoded nor seen again, and what is kept never changes an answer."""
 
 import copy
+import hashlib
 import subprocess
 import sys
 
@@ -75,6 +76,19 @@ def test_a_damaged_entry_is_dropped_told_and_made_again(damage, ask, kept, films
     again = ask(films[RED])
     assert (again.text, again.films_seen) == (text, 1)
     assert "is damaged; the film is seen anew" in caplog.text
+    assert ask(films[RED]).films_seen == 0
+
+
+@pytest.mark.parametrize("content", ["{}", "no JSON", '{"times_s": [0.5], "notes": []}', "rows of another film"])
+def test_what_others_wrote_there_is_not_taken_for_the_film(content, ask, kept, films):
+    text = ask(films[RED]).text
+    (path,) = kept.folder.iterdir()
+    if content == "rows of another film":
+        kept.put(path.stem, some_film())
+    else:
+        path.write_bytes(hashlib.sha256(content.encode()).digest() + content.encode())
+    again = ask(films[RED])
+    assert (again.text, again.films_seen) == (text, 1)
     assert ask(films[RED]).films_seen == 0
 
 

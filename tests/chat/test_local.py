@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from base64 import b64encode
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -11,6 +12,7 @@ import pytest
 from taught import ANSWERS, BLUE, FIRST, RED, SECOND, film, write_film
 
 from kangaroo.chat.answerer import Sampling
+from kangaroo.chat.kept import KeptFilms
 from kangaroo.chat.local import LocalAnswerer
 from kangaroo.chat.store import BoundedStore
 from kangaroo.dialogue.conversation import Conversation, Video
@@ -61,6 +63,18 @@ def test_a_url_is_fetched_once_for_a_whole_conversation(answerer, films, web):
     assert asked == {"/red.mp4": 1}
     assert session.last.text == answerer.chat(films[RED]).ask(SECOND).read().text
     answerer.chat(f"{url}/red.mp4", num_frames=2).ask(FIRST).read()
+    assert asked == {"/red.mp4": 2}
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_url_that_was_planned_and_never_seen_is_fetched_again(cold, films, web, tmp_path, keeps):
+    url, asked = web
+    data = f"data:video/mp4;base64,{b64encode(films[RED].read_bytes()).decode()}"
+    answerer = cold(kept=KeptFilms(tmp_path / "kept") if keeps else None)
+    for address in (f"{url}/red.mp4", data):
+        session = answerer.chat(address)
+        session.ask(FIRST)  # and nobody reads on
+        assert session.ask(FIRST).read().text == ANSWERS[RED, FIRST]
     assert asked == {"/red.mp4": 2}
 
 

@@ -7,7 +7,7 @@ from taught import ANSWERS, BLUE, FIRST, RED, SECOND, film
 
 from kangaroo.chat.answerer import FinishReason, Sampling
 from kangaroo.chat.session import Session
-from kangaroo.dialogue.conversation import Conversation, Role
+from kangaroo.dialogue.conversation import Conversation, Role, Text
 from kangaroo.errors import ContextError, OptionError, PromptError, VideoError
 
 
@@ -192,6 +192,17 @@ def test_what_has_no_name_cannot_be_saved(answerer, tmp_path):
         session.save(tmp_path / "talk.json")
     with pytest.raises(PromptError, match="cannot be saved"):
         answerer.chat().save(tmp_path / "no folder" / "talk.json")
+
+
+def test_half_a_character_is_saved_and_what_cannot_be_saved_leaves_what_was(answerer, films, tmp_path):
+    path = tmp_path / "talk.json"
+    session = answerer.chat(films[RED])
+    session.ask("caf\udce9?").read()
+    session.save(path)
+    assert Session.restore(answerer, path).conversation.turns[0].parts[1] == Text("caf\udce9?")
+    for impossible in ("a\0b", "", "~nobodyhere/talk.json"):
+        with pytest.raises(PromptError, match="the conversation cannot be saved"):
+            session.save(impossible)
 
 
 def test_a_file_that_is_no_saved_session_is_refused(answerer, films, tmp_path):

@@ -159,13 +159,19 @@ class FilmReader:
         with look.lent, self._alone(wanted.keys()):
             found = {key: features for key in wanted if (features := self._seen.get(key)) is not None}
             names: dict[Hashable, str] = {}
-            if self._kept is not None:
-                with stopwatch.time("open"):
-                    names = {key: self._name(film) for key, film in wanted.items() if key not in found}
+            with stopwatch.time("open"):
+                # of a film that was planned before and never seen, or was forgotten, only the address is here
+                new = {
+                    key: replace(film, source=look.lent.enter_context(film.source.fetched()))
+                    for key, film in wanted.items()
+                    if key not in found
+                }
+                if self._kept is not None:
+                    names = {key: self._name(film) for key, film in new.items()}
                     for key, name in names.items():
-                        if (kept := self._kept.get(name)) is not None:
+                        if (kept := self._kept.get(name)) is not None and self._fits(kept):
                             found[key] = self._shown(key, kept)
-            new = {key: film for key, film in wanted.items() if key not in found}
+            new = {key: film for key, film in new.items() if key not in found}
             with self._beside(new.values()) as ahead:
                 with stopwatch.time("decode"):
                     frames = self._decode(new, ahead)
@@ -258,6 +264,11 @@ class FilmReader:
         features = FilmFeatures(key=key, rows=rows, times_s=film.times_s, notes=film.notes)
         self._seen.put(key, features, size=rows.nbytes)
         return features
+
+    def _fits(self, film: KeptFilm) -> bool:
+        """Whether a kept film is one that this model could have seen: others may write into the folder too."""
+        num_tokens = self._processor.layout.num_visual_tokens(len(film.times_s))
+        return film.rows.shape == (num_tokens, self._model.config.vision_config.hidden_size)
 
     def _name(self, film: FilmPlan) -> str:
         return key_of(film.source, film.sampler.to_dict(), *self._eye)

@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import safetensors.torch
 from jaxtyping import Float
+from safetensors import SafetensorError
 from torch import Tensor
 
 from kangaroo.errors import VideoError
@@ -154,9 +155,12 @@ def _read(content: bytes) -> KeptFilm | None:
     if hashlib.sha256(content).digest() != digest:
         return None
     told, _, tensors = content.partition(b"\n")
-    values = json.loads(told)
-    rows = safetensors.torch.load(tensors)["rows"]
-    return KeptFilm(rows=rows, times_s=tuple(values["times_s"]), notes=tuple(values["notes"]))
+    try:
+        values = json.loads(told)
+        rows = safetensors.torch.load(tensors)["rows"]
+        return KeptFilm(rows=rows, times_s=tuple(values["times_s"]), notes=tuple(values["notes"]))
+    except (ValueError, LookupError, TypeError, SafetensorError):
+        return None
 
 
 def _drop(path: Path) -> None:

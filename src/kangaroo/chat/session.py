@@ -140,10 +140,13 @@ class Session:
             "subtitles": self._subtitles,
             "conversation": write_conversation(self.conversation),
         }
+        # half a character of a terminal's input is escaped as JSON escapes it, and before the file is touched
+        content = (json.dumps(saved, ensure_ascii=False, indent=1) + "\n").encode(errors="backslashreplace")
         try:
-            Path(path).expanduser().write_text(json.dumps(saved, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise PromptError(f"{path}: the conversation cannot be saved ({error.strerror})") from None
+            Path(path).expanduser().write_bytes(content)
+        except (OSError, ValueError, RuntimeError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise PromptError(f"{path}: the conversation cannot be saved ({why})") from None
 
     @classmethod
     def restore(cls, answerer: OpensSessions, path: str | Path, *, sampling: Sampling = Sampling()) -> "Session":
