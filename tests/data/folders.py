@@ -1,6 +1,8 @@
 """Folders of records with small films, drawn on the fly."""
 
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import av
@@ -51,6 +53,19 @@ def make_folder(folder: Path, count: int, *, num_films: int = 3) -> Path:
     records = [record(number, film(f"films/{number % num_films}.mp4")) for number in range(count)]
     write_jsonl(records, folder / "records.jsonl")
     return folder / "records.jsonl"
+
+
+def shard_of(path, *members):
+    """A shard with members as given: a name and its bytes, or a whole TarInfo."""
+    with tarfile.open(path, "w") as shard:
+        for one in members:
+            if isinstance(one, tarfile.TarInfo):
+                shard.addfile(one)
+                continue
+            member = tarfile.TarInfo(one[0])
+            member.size = len(one[1])
+            shard.addfile(member, io.BytesIO(one[1]))
+    return path
 
 
 def lines_of(path: Path) -> list[dict]:

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from folders import draw, draw_endless, film, lines_of, make_folder, record, rewrite
+from folders import draw, draw_endless, film, lines_of, make_folder, record, rewrite, shard_of
 
 from kangaroo.data.check import check
 from kangaroo.data.jsonl import JsonLines
@@ -78,6 +78,16 @@ def test_damage_inside_a_frame_is_found_only_by_decoding(tmp_path):
     (bad,) = check(path, decode=True).broken
     assert bad.id == "film-0"
     assert "damaged" in bad.reason or "could not be decoded" in bad.reason
+
+
+def test_no_record_writes_a_line_of_the_report(tmp_path):
+    write_jsonl([record(1, source="s\n0 broken\x1b[2J")], tmp_path / "records.jsonl")
+    shard_of(tmp_path / "bad.tar", ("\udcffa\n0 broken.json", b"{"))
+    told = str(check(tmp_path)).encode().decode().split("\n")
+    assert told[1] == r"source    s\n0 broken\x1b[2J 1"
+    assert told[-2].startswith(rf"broken    {tmp_path}/bad.tar:\udcffa\n0 broken: not JSON")
+    assert told[-1] == "1 broken"
+    assert len(told) == 7
 
 
 def test_what_is_no_folder_of_records_is_refused(tmp_path):

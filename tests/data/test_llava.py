@@ -44,6 +44,7 @@ def test_its_placeholders_become_media_in_their_places(question, media, parts):
         ({"id": 1, "conversations": [{"from": "robot", "value": "x"}]}, "turn 1 is from 'robot'"),
         ({"id": 1, "conversations": [{"from": ["human"], "value": "x"}]}, "turn 1 is from"),
         ({"id": True, "conversations": 3}, "conversations is 3, not a list"),
+        (entry("Hello", id=True), "id is True, not text"),
         ([], "not an object"),
     ],
 )
@@ -54,6 +55,10 @@ def test_what_does_not_add_up_is_refused(values, said):
 
 def test_keys_may_be_ignored_by_name():
     assert from_llava(entry("Hello", model="x"), ignore=["model"], **TOLD).id == "1"
+
+
+def test_an_id_may_be_a_number():
+    assert from_llava(entry("Hello", id=7), **TOLD).id == "7"
 
 
 def test_the_layout_is_never_guessed():

@@ -9,10 +9,10 @@ from folders import draw, draw_endless, lines_of, rewrite
 
 from kangaroo.data.jsonl import JsonLines
 from kangaroo.data.mixture import Ingredient, Mixture
-from kangaroo.data.quarantine import Bad, Quarantine
+from kangaroo.data.quarantine import Quarantine
 from kangaroo.data.record import DataError
-from kangaroo.data.samples import Samples, Span, Viewing, stream
-from kangaroo.data.sources import Place, open_source
+from kangaroo.data.samples import MOST_BAD_IN_A_ROW, Samples, Span, Viewing, stream
+from kangaroo.data.sources import open_source
 from kangaroo.data.write import write_shards
 from kangaroo.errors import OptionError
 from kangaroo.video.decode import read_frames
@@ -150,6 +150,17 @@ def test_bad_records_are_listed_with_the_reason_and_replaced_by_the_next(own, tm
     assert len(lines_of(quarantine.path)) == 9
 
 
+def test_a_sample_says_which_record_took_the_bad_ones_place(own):
+    lines = lines_of(own)[:2]
+    rewrite(own, ["{", lines[1]])
+    samples = samples_of(own)
+    tried = [samples[number] for number in range(4)]
+    samples.close()
+    places = {str(samples.mixture.source(one.sample.pick).place(one.sample.pick.number)) for one in tried}
+    assert any(one.bad for one in tried)
+    assert places == {f"{own}:2"}
+
+
 def test_a_film_that_takes_too_long_is_stopped_and_quarantined(own, quarantine):
     draw_endless(own.parent / "films/0.mp4")
     rewrite(own, lines_of(own)[:2])
@@ -176,29 +187,10 @@ def test_the_run_fails_when_more_than_its_share_is_bad(own, tmp_path):
 
 def test_data_that_is_bad_throughout_fails_at_once(own, quarantine):
     rewrite(own, ["{"] * 20)
+    assert MOST_BAD_IN_A_ROW == 16
     with pytest.raises(DataError, match=r"16 samples in a row are bad, the last: .*not JSON"):
         streamed([own], quarantine, stop=60)
     assert len(lines_of(quarantine.path)) == 16
-
-
-def test_the_share_is_judged_only_after_enough_samples(tmp_path):
-    quarantine = Quarantine(tmp_path / "q.jsonl")
-    bad = [Bad(place=Place(file="a", line=number), id=None, reason="x") for number in range(6)]
-    quarantine.count(good=90, bad=bad)
-    with pytest.raises(DataError, match="6 of 100 samples are bad"):
-        quarantine.count(good=4, bad=[])
-
-
-def test_a_list_that_a_killed_run_left_half_written_goes_on(tmp_path):
-    path = tmp_path / "q.jsonl"
-    bad = [Bad(place=Place(file="a", line=number), id=None, reason="x") for number in range(2)]
-    Quarantine(path).count(good=1, bad=bad)
-    path.write_bytes(path.read_bytes()[:-20])
-    Quarantine(path).count(good=1, bad=bad)
-    assert len(path.read_text().splitlines()) == 3
-    path.write_text("hello\nworld\n")
-    with pytest.raises(DataError, match=r"q\.jsonl:1: not a line of a quarantine list"):
-        Quarantine(path)
 
 
 def test_impossible_spans_and_shares_are_refused(tmp_path):

@@ -8,7 +8,7 @@ import tarfile
 from dataclasses import replace
 
 import pytest
-from folders import draw, film, lines_of, make_folder, record, rewrite
+from folders import draw, film, lines_of, make_folder, record, rewrite, shard_of
 
 from kangaroo.data.jsonl import JsonLines
 from kangaroo.data.layout import dumps
@@ -23,19 +23,6 @@ def shards(drawn, tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards")
     write_shards(JsonLines(drawn).records(), folder, media=drawn.parent, shard_bytes=40_000)
     return folder
-
-
-def shard_of(path, *members):
-    """A shard with members as given: a name and its bytes, or a whole TarInfo."""
-    with tarfile.open(path, "w") as shard:
-        for one in members:
-            if isinstance(one, tarfile.TarInfo):
-                shard.addfile(one)
-                continue
-            member = tarfile.TarInfo(one[0])
-            member.size = len(one[1])
-            shard.addfile(member, io.BytesIO(one[1]))
-    return path
 
 
 def link(name, target, kind=tarfile.SYMTYPE):

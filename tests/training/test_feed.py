@@ -1,3 +1,4 @@
+import json
 from dataclasses import fields, replace
 
 import numpy as np
@@ -112,6 +113,9 @@ def test_records_are_read_and_what_is_bad_is_listed_and_replaced(stage, tiny_pro
     assert '"broken"' in listed
     assert "records.jsonl" in listed
     assert "more than the context of 512" in listed
+    # each under its own line, whatever was bad before it in its place
+    lines = {(line["id"], line["line"]) for line in map(json.loads, listed.splitlines())}
+    assert lines == {("broken", 7), ("long", 8)}
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -55,10 +55,15 @@ class Report:
     def __str__(self) -> str:
         lines = [f"{self.num_records:,} records, {self.num_media:,} media, {self.duration_s / 3600:.2f} hours"]
         for name, counter in self.counts.items():
-            told = ", ".join(f"{value} {count:,}" for value, count in counter.most_common())
+            told = ", ".join(f"{_one_line(value)} {count:,}" for value, count in counter.most_common())
             lines.append(f"{name:9} {told}")
-        lines += [f"broken    {bad.reason}" for bad in self.broken]
+        lines += [f"broken    {_one_line(bad.reason)}" for bad in self.broken]
         return "\n".join([*lines, f"{len(self.broken):,} broken"])
+
+
+def _one_line(text: str) -> str:
+    """Escape what a terminal would not print: a record may hold anything, line ends among it."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def check(

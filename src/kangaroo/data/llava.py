@@ -54,7 +54,7 @@ def from_llava(
         turns.append(Said(role, tuple(place_media((one for one in trimmed if one), left, f"turn {number}"))))
     if unused := list(left):
         raise DataError(f"{unused[0].path} is shown by no placeholder; write one for each medium")
-    id = str(fields["id"]) if isinstance(fields["id"], int) else read_text(fields["id"], "id")
+    id = str(fields["id"]) if type(fields["id"]) is int else read_text(fields["id"], "id")
     return Record(id=id, source=source, language=language, licence=licence, task=task, turns=tuple(turns))
 
 

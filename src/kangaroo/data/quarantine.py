@@ -1,6 +1,7 @@
 """What was bad and why: written down line by line, counted, and too much of it stops the run."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,25 +76,23 @@ class Quarantine:
             return
         self._listed.add(_key(line))
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        with self.path.open("a", encoding="ascii") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 def _lines(path: Path) -> list[dict[str, object]]:
-    """Return what is listed; a last line that a killed run left half-written is ended and left out."""
+    """Return what is listed; a last line that a killed run left half-written is cut off."""
     if not path.exists():
         return []
-    text = path.read_text(encoding="utf-8", errors="replace")
-    if text and not text.endswith("\n"):
-        with path.open("a", encoding="utf-8") as file:
-            file.write("\n")
+    *written, half = path.read_bytes().split(b"\n")
     lines = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(written, start=1):
         try:
             lines.append(dict(json.loads(line)))
         except (ValueError, TypeError):
-            if number < text.count("\n"):
-                raise DataError(f"{path}:{number}: not a line of a quarantine list; move the file away") from None
+            raise DataError(f"{path}:{number}: not a line of a quarantine list; move the file away") from None
+    if half:
+        os.truncate(path, path.stat().st_size - len(half))
     return lines
 
 

@@ -3,7 +3,6 @@
 In memory a turn holds its media in their places, so the two cannot disagree; `layout.py` reads and writes JSON.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -13,6 +12,8 @@ from kangaroo.dialogue.conversation import Conversation, Role, Text, Turn, Video
 from kangaroo.errors import KangarooError, OptionError
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
+
+LEAST_WEIGHT, MOST_WEIGHT = 1e-6, 1e6  # a float32 loss keeps sums over such weights apart from 0 and infinity
 
 
 class DataError(KangarooError, ValueError):
@@ -91,10 +92,10 @@ class Record:
         licence: Of text and media; say "unknown" where it is.
         task: What is asked for: caption, describe, choice, ...
         turns: After an optional system turn, user and assistant in alternation; the assistant has the last word.
-        weight: What its answers count in training beside those of other records.
+        weight: What its answers count in training beside those of other records; from 1e-6 to 1e6.
 
     Raises:
-        DataError: A field is empty, the weight is not above 0, or the turns are in a wrong order, empty, or show media
+        DataError: A field is empty, the weight is out of range, or the turns are in a wrong order, empty, or show media
             where none can be.
     """
 
@@ -110,8 +111,9 @@ class Record:
         for name in PROVENANCE:
             if not getattr(self, name).strip():
                 raise DataError(f"{name} is empty; say what it is, or unknown")
-        if not 0 < self.weight < math.inf:
-            raise DataError(f"the weight is {self.weight:g}; give more than 0, or leave the record out")
+        if not LEAST_WEIGHT <= self.weight <= MOST_WEIGHT:
+            within = f"{LEAST_WEIGHT:g} to {MOST_WEIGHT:g}"
+            raise DataError(f"the weight is {self.weight:g}; give one from {within}, or leave the record out")
         _check_turns(self.turns)
 
     @property

@@ -19,7 +19,7 @@ from kangaroo.video.isolate import Limits
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
 
-_IN_A_ROW = 16
+MOST_BAD_IN_A_ROW = 16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,12 +28,14 @@ class Sample:
 
     Attributes:
         number: Its number in the mixture; a run that resumes starts at the last one's plus the stride.
+        pick: Which record of the mixture it is, bad ones before it skipped.
         record: What it is, with its provenance.
         conversation: The record's, its films as references.
         films: The frames of each, in order.
     """
 
     number: int
+    pick: Pick
     record: Record
     conversation: Conversation
     films: tuple[Frames, ...]
@@ -78,7 +80,7 @@ class Samples:
     def __getitem__(self, number: int) -> Tried:
         """Return sample `number`, or the next one of its source that is not bad."""
         bad: list[Bad] = []
-        for skipped in range(_IN_A_ROW):
+        for skipped in range(MOST_BAD_IN_A_ROW):
             pick = self.mixture.pick(number, skipped=skipped)
             sample = self._load(number, pick)
             if isinstance(sample, Sample):
@@ -105,7 +107,7 @@ class Samples:
         # the bytes of a shard's films have done their work
         named = {medium: VideoSource(medium.path, label=one.name) for medium, one in found.items()}
         conversation = record.conversation(named.__getitem__, self.viewing.sampler)
-        return Sample(number=number, record=record, conversation=conversation, films=films)
+        return Sample(number=number, pick=pick, record=record, conversation=conversation, films=films)
 
     def _frames(self, medium: Medium, source: VideoSource) -> Frames:
         look = Look(size_px=self.viewing.size_px, resize=self.viewing.resize)

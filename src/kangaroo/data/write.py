@@ -12,6 +12,7 @@ from uuid import uuid4
 from kangaroo.data.jsonl import find_beside
 from kangaroo.data.layout import MAX_RECORD_BYTES, dumps
 from kangaroo.data.record import DataError, Medium, Record, Said
+from kangaroo.data.shards import MAX_MEDIUM_BYTES
 from kangaroo.errors import OptionError
 
 
@@ -38,15 +39,18 @@ def write_shards(records: Iterable[Record], folder: Path, *, media: Path, shard_
 
     Args:
         records: What to write.
-        folder: Made where it is missing.
+        folder: Made where it is missing; holds no shard yet.
         media: The folder that the records' paths count from.
         shard_bytes: A new shard begins where the last holds this much.
 
     Raises:
-        DataError: A medium is missing, an id is used twice, or a record is too large to be read again.
+        DataError: A medium is missing, an id is used twice, or a record or medium is too large to be read again.
+        OptionError: The folder holds shards already.
     """
     if shard_bytes < 1:
         raise OptionError(f"shard_bytes is {shard_bytes}; give 1 or more")
+    if old := sorted(folder.glob("*.tar")):
+        raise OptionError(f"{folder} holds {old[0].name} already, which would be read too; name a new folder")
     folder.mkdir(parents=True, exist_ok=True)
     samples = enumerate(_checked(records, media))
     paths: list[Path] = []
@@ -75,7 +79,10 @@ def _add_sample(shard: tarfile.TarFile, number: int, record: Record, *, media: P
     for path, name in names.items():
         file = find_beside(media, path)
         with file.open("rb") as opened:
-            shard.addfile(_member(name, os.fstat(opened.fileno()).st_size), opened)
+            size = os.fstat(opened.fileno()).st_size
+            if size > MAX_MEDIUM_BYTES:
+                raise DataError(f"{file} has {size:,} bytes, more than {MAX_MEDIUM_BYTES:,}; cut clips from it")
+            shard.addfile(_member(name, size), opened)
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

@@ -21,7 +21,7 @@ from kangaroo.data.mixture import Ingredient, Mixture
 from kangaroo.data.packing import PackingSample, PackingState, Row, check_fits, pack
 from kangaroo.data.quarantine import Bad, Quarantine
 from kangaroo.data.record import DataError
-from kangaroo.data.samples import Sample, Samples, Tried, Viewing
+from kangaroo.data.samples import MOST_BAD_IN_A_ROW, Sample, Samples, Tried, Viewing
 from kangaroo.data.sources import RecordSource
 from kangaroo.dialogue.encoding import Encoder
 from kangaroo.dialogue.tokenizer import ChatToken
@@ -107,8 +107,9 @@ class Feed:
         return packed, tried.bad
 
     def _too_long(self, sample: Sample, error: ContextError) -> Bad:
-        pick = self.mixture.pick(sample.number)
-        return Bad(place=self.mixture.source(pick).place(pick.number), id=sample.record.id, reason=str(error))
+        return Bad(
+            place=self.mixture.source(sample.pick).place(sample.pick.number), id=sample.record.id, reason=str(error)
+        )
 
 
 class Endless:
@@ -170,7 +171,7 @@ class Rows(IterableDataset[Fed]):
                 if sample is not None:
                     good, in_a_row = good + 1, 0
                     yield sample
-                elif in_a_row >= _MOST_BAD_IN_A_ROW:
+                elif in_a_row >= MOST_BAD_IN_A_ROW:
                     return
 
         encoder = self.feed.encoder
@@ -186,9 +187,6 @@ class Rows(IterableDataset[Fed]):
             yield Fed(row=row, good=good, bad=tuple(bad))
             good = 0
             bad.clear()
-
-
-_MOST_BAD_IN_A_ROW = 16
 
 
 def fresh_states(stage: Stage) -> list[PackingState]:
@@ -224,7 +222,7 @@ def feed_rows(
             if fed.row is None:
                 assert last is not None, "a stream of samples has no end"
                 raise DataError(
-                    f"{_MOST_BAD_IN_A_ROW} samples in a row are bad, the last: {last.reason}; {quarantine.path} "
+                    f"{MOST_BAD_IN_A_ROW} samples in a row are bad, the last: {last.reason}; {quarantine.path} "
                     "lists them"
                 )
             yield fed.row
