@@ -1,5 +1,7 @@
 """Frames give way before a conversation is refused, and what will be done is said beforehand."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -80,6 +82,16 @@ def test_notes_say_from_how_many_frames_to_how_many(tiny_processor):
     plan = tiny_processor.plan(ask(film(60), film(4)), context_tokens=150)
     assert [one.num_frames for one in plan.films] == [44, 8]
     assert plan.notes == ("<120 frames>: 60 frames lowered to 44 to fit the context of 150 tokens",)
+
+
+def test_a_few_more_words_leave_lowered_frames_as_they_are(tiny_processor):
+    conversation = ask(film(60))
+    counts = [
+        tiny_processor.plan(conversation, context_tokens=tokens).films[0].num_frames for tokens in range(150, 70, -1)
+    ]
+    assert counts == sorted(counts, reverse=True)
+    assert len(set(counts)) < len(counts) / 5
+    assert all(after > 0.8 * before for before, after in pairwise(counts))
 
 
 def test_what_does_not_fit_is_reckoned_up(tiny_processor):

@@ -14,6 +14,8 @@ from kangaroo.video.decode import plan_frames
 from kangaroo.video.sampler import FrameSampler
 from kangaroo.video.source import VideoSource
 
+_STEPS = 8
+
 
 @dataclass(frozen=True, kw_only=True)
 class FilmPlan:
@@ -129,13 +131,21 @@ def _look(source: VideoSource, sampler: FrameSampler, encoder: Encoder) -> FilmP
 
 
 def _cap(counts: Sequence[int], layout: VisualLayout, room: int) -> int:
-    """Return the most frames that any film may have so that all fit; one group where nothing fits."""
+    """Return the most frames that any film may have so that all fit; one group where nothing fits.
+
+    Who must be lowered is lowered by eighths of a power of two: a few more words of the same conversation then leave
+    the frames as they are, which were decoded and seen.
+    """
     group = layout.kernel[0]
-    cap = max(counts, default=group)
+    most = cap = max(counts, default=group)
     while cap > group and sum(layout.num_tokens(min(count, cap)) for count in counts) > room:
         # whole groups only, since a part of a group costs as much; one film alone tells where to start
         cap = max(group, min((cap - 1) // group * group, layout.most_frames(room)))
-    return cap
+    if cap == most:
+        return cap
+    groups = cap // group
+    step = max(1, (1 << groups.bit_length() - 1) // _STEPS)
+    return groups // step * step * group
 
 
 def _capped(film: FilmPlan, cap: int, encoder: Encoder) -> FilmPlan:
