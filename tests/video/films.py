@@ -3,6 +3,7 @@
 Axes: frame, height, width.
 """
 
+import struct
 import tempfile
 from collections.abc import Sequence
 from fractions import Fraction
@@ -111,6 +112,51 @@ def encode(**options: Any) -> bytes:
         path = Path(folder) / "film"
         encode_to(path, **options)
         return path.read_bytes()
+
+
+def with_edits(film: bytes, *edits: tuple[float, float]) -> bytes:
+    """An MP4 of `encode` whose edit list shows these stretches alone, each (start, length) in seconds."""
+    data = bytearray(film)
+    (clock,) = struct.unpack_from(">I", data, data.find(b"mdhd") + 16)
+    old = data.find(b"elst") - 4
+    (old_size, offset) = struct.unpack_from(">I", data, old) + struct.unpack_from(">i", data, old + 20)
+    rows = (struct.pack(">iiI", round(1000 * long_s), offset + round(at_s * clock), 1 << 16) for at_s, long_s in edits)
+    new = struct.pack(">I4sII", 16 + 12 * len(edits), b"elst", 0, len(edits)) + b"".join(rows)
+    data[old : old + old_size] = new
+    for parent in (b"edts", b"trak", b"moov"):
+        place = data.find(parent) - 4
+        (size,) = struct.unpack_from(">I", data, place)
+        struct.pack_into(">I", data, place, size + len(new) - old_size)
+    return bytes(data)
+
+
+def tiled_avif() -> bytes:
+    """The index of an AVIF of two tiles side by side, whose bytes are no pictures."""
+
+    def box(kind: bytes, *parts: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + sum(map(len, parts)), kind) + b"".join(parts)
+
+    def item(number: int, kind: bytes) -> bytes:
+        return box(b"infe", struct.pack(">IHH4sx", 2 << 24, number, 0, kind))
+
+    grid = struct.pack(">BBBBHH", 0, 0, 0, 1, 128, 64)
+    # of each item: its number, whether its bytes lie in this index, where, and how many
+    places = [(1, 1, 0, len(grid)), (2, 0, 16, 16), (3, 0, 16, 16)]
+    rows = [struct.pack(">HHHHII", number, inside, 0, 1, at, size) for number, inside, at, size in places]
+    sizes = [box(b"ispe", struct.pack(">III", 0, width, 64)) for width in (128, 64)]
+    of_items = struct.pack(">IIHBBHBBHBB", 0, 3, 1, 1, 1, 2, 1, 2, 3, 1, 2)
+    index = box(
+        b"meta",
+        bytes(4),
+        box(b"hdlr", struct.pack(">II4s13x", 0, 0, b"pict")),
+        box(b"pitm", struct.pack(">IH", 0, 1)),
+        box(b"iloc", struct.pack(">IBBH", 1 << 24, 0x44, 0, len(rows)), *rows),
+        box(b"iinf", struct.pack(">IH", 0, 3), item(1, b"grid"), item(2, b"av01"), item(3, b"av01")),
+        box(b"iref", bytes(4), box(b"dimg", struct.pack(">HHHH", 1, 2, 2, 3))),
+        box(b"iprp", box(b"ipco", *sizes), box(b"ipma", of_items)),
+        box(b"idat", grid),
+    )
+    return box(b"ftyp", b"avif\0\0\0\0avifmif1miaf") + index + box(b"mdat", bytes(64))
 
 
 def save(folder: Path, name: str, data: bytes) -> Path:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from films import encode, encode_image, encode_sound, numbers_in, picture, save
+from films import encode, encode_image, encode_sound, numbers_in, picture, save, tiled_avif
 
 from kangaroo.errors import VideoError
 from kangaroo.video.decode import plan_frames, read_frames
@@ -48,6 +48,7 @@ UNREADABLE = {
     "sound in mp4": (lambda made: encode_sound("mp4", "aac"), "only sound"),
     "sound in wav": (lambda made: encode_sound("wav", "pcm_s16le"), "only sound"),
     "sound in mp3 with an mp4 name": (lambda made: encode_sound("mp3", "libmp3lame"), "only sound"),
+    "a picture in tiles": (lambda made: tiled_avif(), "stored in tiles, which are not read; save it as JPEG"),
     "half a png": (lambda made: encode_image(picture(3))[:80], "decoded"),
     "start of a jpeg": (lambda made: encode_image(picture(3), codec="mjpeg", pixel_format="yuvj420p")[:50], "decoded"),
 }

@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+import time
 import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from films import encode, encode_image, number_in, numbers_in, picture, save
+from films import encode, encode_image, number_in, numbers_in, picture, save, with_edits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ FILMS = {
     "h264 in avi, which stores no order": {"container": "avi", "options": {"g": "20"}},
     "h264 in flv": {"container": "flv", "options": {"g": "20"}},
     "h264 without container": {"container": "h264", "fps": 25, "options": {"g": "20"}},
+    "h264 without container, ten a second": {"container": "h264", "fps": 10, "options": {"g": "20"}},
     "h264 in fragments": {"container_options": {"movflags": "frag_keyframe+empty_moov"}, "options": {"g": "20"}},
     "h264 with sound": {"with_sound": True, "options": {"g": "20"}},
     "hevc": {"codec": "libx265", "options": {"x265-params": f"{QUIET_X265}:keyint=20"}},
@@ -77,7 +79,7 @@ FILMS = {
     "one frame": {"num_frames": 1},
     "two frames": {"num_frames": 2},
 }
-WITHOUT_TIMES = {"h264 without container"}
+WITHOUT_TIMES = {"h264 without container", "h264 without container, ten a second"}
 
 
 @pytest.fixture(scope="module")
@@ -286,6 +288,69 @@ def test_the_timeline_equals_the_decoders_own_times(film):
         with open_container(film(name)) as (container, stream):
             own = [float(frame.pts * stream.time_base) for frame in container.decode(stream)]
         assert timeline.times_s[timeline.shown] + timeline.start_s == pytest.approx(own)
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        {"container": "flv"},
+        {"container": "asf", "codec": "msmpeg4"},
+        {"container": "avi", "codec": "mpeg4", "times_s": (0.0, *(5 + np.arange(1, 40) / 20))},
+    ],
+    ids=lambda late: late["container"],
+)
+def test_a_late_start_makes_no_film_longer_or_shorter(late):
+    film = VideoSource(encode(**{"num_frames": 40, "start_s": 0.0 if "times_s" in late else 5.0, **late}))
+    plan = plan_frames(film, ALL)
+    assert plan.notes == ()
+    assert plan.duration_s == pytest.approx(7.0 if "times_s" in late else 2.0, abs=0.06)
+    assert film.open().duration_s == pytest.approx(plan.duration_s, abs=0.06)
+
+
+def test_a_film_without_times_lasts_as_long_as_its_frames():
+    film = VideoSource(encode(num_frames=30, container="h264", fps=10))
+    assert plan_frames(film, ALL).duration_s == pytest.approx(3.0)
+    assert film.open().fps == pytest.approx(10.0)
+
+
+EDITS = {
+    "its end": ((1.5, 3.5),),
+    "its start": ((0.0, 2.0),),
+    "two parts": ((1.5, 1.0), (3.0, 1.0)),
+    "a part twice": ((0.0, 1.0), (0.0, 1.0)),
+    "parts in another order": ((3.0, 1.5), (0.0, 2.0)),
+}
+
+
+@pytest.mark.parametrize("edits", EDITS.values(), ids=EDITS)
+def test_an_edit_list_shows_its_stretches_one_after_another(edits):
+    whole = encode(num_frames=100, options={"x264-params": "keyint=30:bframes=2:scenecut=0"})
+    film = VideoSource(with_edits(whole, *edits))
+    frames = read_frames(film, ALL, size_px=32)
+    expected = [round(20 * at_s) + index for at_s, long_s in edits for index in range(round(20 * long_s))]
+    assert numbers_in(frames.pixels) == expected
+    assert frames.times_s == pytest.approx(np.arange(len(expected)) / 20)
+    assert frames.notes == ()
+    sparse = read_frames(film, FrameSampler(num_frames=4), size_px=32)
+    assert numbers_in(sparse.pixels) == [expected[round(20 * time_s)] for time_s in sparse.times_s]
+
+
+def test_whoever_gives_up_does_not_wait_for_the_other_decoders(monkeypatch):
+    from kangaroo.video import decode
+
+    monkeypatch.setattr(decode, "num_cores", lambda: 2)
+    film = VideoSource(encode(num_frames=200, options={"g": "10"}))
+    seen_s = []
+
+    def interrupt(time_s, _):
+        if time_s == 0:
+            raise KeyboardInterrupt
+        seen_s.append(time_s)
+        time.sleep(0.02)
+
+    with pytest.raises(KeyboardInterrupt):
+        read_frames(film, ALL, size_px=16, watch=interrupt)
+    assert len(seen_s) < 60  # of the 150 frames of the others
 
 
 def test_an_unreadable_folder_names_a_reason(tmp_path):

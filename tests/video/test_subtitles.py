@@ -62,6 +62,23 @@ def test_blocks_without_numbers_and_many_blank_lines(tmp_path):
     assert read(tmp_path, "") == ()
 
 
+def test_blocks_without_blank_lines_between_them(tmp_path):
+    numbered = "1\n0:01 --> 0:02\na\n7 o'clock\n2\n0:03 --> 0:04\n12\n3\n0:05 --> 0:06\n0:07 --> 0:08\nd\n"
+    assert read(tmp_path, numbered) == (
+        Subtitle(1.0, 2.0, "a 7 o'clock"),
+        Subtitle(3.0, 4.0, "12"),
+        Subtitle(7.0, 8.0, "d"),
+    )
+
+
+def test_a_cue_may_be_named_like_a_comment(tmp_path):
+    cues = "NOTEBOOK\n0:01 --> 0:02\na\n\nREGION 1\n0:03 --> 0:04\nb\n\nNOTE\n0:05 --> 0:06\nc\n"
+    comments = "NOTE\tof the author\n\nSTYLE\n::cue { color: red }\n"
+    assert [item.text for item in read(tmp_path, f"WEBVTT\n\n{cues}\n{comments}")] == ["a", "b", "c"]
+    with pytest.raises(VideoError, match=r"line 1: .* found 'NOTE of the author'"):  # SRT has no comments
+        read(tmp_path, "NOTE of the author\n")
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [

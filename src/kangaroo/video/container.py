@@ -145,7 +145,10 @@ def _video_stream(container: InputContainer, name: str) -> VideoStream:
     if not pictures:
         heard = " (only sound)" if container.streams.audio else ""
         raise VideoError(f"{name}: the file holds no video{heard}")
-    stream = next((s for s in pictures if s.disposition & Disposition.default), pictures[0])
+    main = next((s for s in pictures if s.disposition & Disposition.default), None)
+    if main is None and any(s.disposition & Disposition.dependent for s in pictures):
+        raise VideoError(f"{name}: the picture is stored in tiles, which are not read; save it as JPEG")
+    stream = main or pictures[0]
     if stream.codec_context is None:
         raise VideoError(f"{name}: this FFmpeg has no decoder for its video")
     stream.codec_context.options = {"max_pixels": str(_MAX_PIXELS)}

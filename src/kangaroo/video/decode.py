@@ -8,6 +8,7 @@ Axes: frame, height, width.
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from threading import Event
 
 import numpy as np
 from jaxtyping import Float64
@@ -221,19 +222,26 @@ class _Look:
         """Decode a plan, its parts side by side: decoders of their own wait less for one another than their threads."""
         cores = num_cores()
         shares = plan.shares(min(2 * cores, _MOST_DECODERS))  # more than cores, for shares are unequal
+        given_up = Event()
 
         def decode(share: tuple[Run, ...]) -> Decoded:
             with open_container(source) as (container, stream):
                 transfer = transfer_of(stream.codec_context.color_trc)
                 scaler = self._scaler(pixel_aspect=float(stream.sample_aspect_ratio or 1), transfer=transfer)
                 threads = max(1, cores // len(shares))
-                decoder = RunDecoder(container, stream, timeline, scaler, threads=threads, watch=self.watch)
+                decoder = RunDecoder(
+                    container, stream, timeline, scaler, threads=threads, given_up=given_up, watch=self.watch
+                )
                 return decoder.decode(share)
 
         decoded = Decoded()
         with ThreadPoolExecutor(len(shares)) as threads:
-            for part in threads.map(decode, shares):
-                decoded.take(part)
+            try:
+                for part in threads.map(decode, shares):
+                    decoded.take(part)
+            except BaseException:  # Ctrl-C too: the pool waits for its threads
+                given_up.set()
+                raise
         return decoded
 
     def _scaler(self, *, pixel_aspect: float = 1.0, transfer: str | None = None) -> Scaler:
@@ -247,8 +255,9 @@ def _timeline(source: VideoSource) -> Timeline:
         demuxer = container.format.name
     notes = list(timeline.notes)
     num_frames = len(timeline.pts)
-    if promised_s and timeline.duration_s < promised_s * _SHORTFALL and not timeline.is_guessed:
-        notes.append(f"the file is cut off: {timeline.duration_s:.1f} s of {promised_s:.1f} s can be read")
+    if promised_s:  # then frames are not counted: an edit list shows fewer than are stored
+        if timeline.duration_s < promised_s * _SHORTFALL and not timeline.is_guessed:
+            notes.append(f"the file is cut off: {timeline.duration_s:.1f} s of {promised_s:.1f} s can be read")
     elif num_frames < promised_frames * _SHORTFALL:
         notes.append(f"the file is cut off: {num_frames} of {promised_frames} frames can be read")
     elif is_cut_off(source, demuxer):

@@ -17,7 +17,8 @@ from kangaroo.video.source import VideoInfo, VideoSource
 from kangaroo.video.timeline import read_timeline
 
 _TRUSTED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "nut", "mxf", "asf"})
-_COUNTED_FROM_ZERO = frozenset({"matroska,webm", "flv", "nut"})
+_COUNTED_FROM_ZERO = frozenset({"matroska,webm", "flv", "nut", "asf"})
+_LATE_S = 0.5  # more than the reordering of frames delays the first of them
 
 
 def read_info(source: VideoSource) -> VideoInfo:
@@ -42,14 +43,16 @@ def promised_duration_s(container: InputContainer, stream: VideoStream) -> float
     FFmpeg fills the gap of other formats with a guess from the bit rate.
     """
     name = container.format.name
-    if name not in _TRUSTED:
-        return None
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    if not container.duration or container.streams.audio:
-        return None
     # these count from 0, not from the first frame
     start_s = (container.start_time or 0) / av.time_base if name in _COUNTED_FROM_ZERO else 0.0
+    if name not in _TRUSTED or (name == "flv" and start_s > _LATE_S):  # FLV by FFmpeg counts from the first packet
+        return None
+    if name == "avi" and stream.frames and stream.time_base:  # FFmpeg shortens the duration of one that is cut off
+        return float(stream.frames * stream.time_base)
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base) - start_s
+    if not container.duration or container.streams.audio:
+        return None
     return container.duration / av.time_base - start_s
 
 

@@ -120,7 +120,7 @@ def plan_runs(timeline: Timeline, packets: Int64[np.ndarray, " frame"]) -> tuple
     keys = np.flatnonzero(timeline.is_key)
     runs: list[Run] = []
     for packet in map(int, np.sort(packets)):
-        start = 0 if timeline.is_by_order else _start_for(timeline, keys, packet)
+        start = _start_for(timeline, keys, packet) if timeline.is_seekable else 0
         if runs and start <= runs[-1].last:
             runs[-1] = Run(first=runs[-1].first, last=packet, wanted=(*runs[-1].wanted, packet))
         else:

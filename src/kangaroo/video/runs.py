@@ -5,6 +5,7 @@ Axes: height, width, channel.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from threading import Event
 
 import av
 import numpy as np
@@ -51,9 +52,10 @@ class Decoded:
 class RunDecoder:
     """Decodes runs of one open container, which stands at its start.
 
-    >>> RunDecoder(container, stream, timeline, scaler, threads=2).decode(joined(plan.runs))
+    >>> RunDecoder(container, stream, timeline, scaler, threads=2, given_up=Event()).decode(joined(plan.runs))
 
-    `watch`, if given, is told of each picture as it comes, with its second.
+    Once `given_up` is set, decoding ends with what has come out. `watch`, if given, is told of each picture as
+    it comes, with its second.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class RunDecoder:
         scaler: Scaler,
         *,
         threads: int,
+        given_up: Event,
         watch: Watch | None = None,
     ) -> None:
         self.container = container
@@ -73,6 +76,7 @@ class RunDecoder:
         self.context.thread_count = threads
         self.timeline = timeline
         self.scaler = scaler
+        self.given_up = given_up
         self.watch = watch
         self.skips = self.context.name in _SKIP_EXACT and not timeline.is_by_order
         self.stands_alone = bool(timeline.is_key.all()) and not timeline.is_by_order
@@ -149,7 +153,7 @@ class RunDecoder:
         self._at_start = False
         try:
             for packet in self.container.demux(self.stream):
-                if packet.size == 0 and packet.pts is None:
+                if self.given_up.is_set() or (packet.size == 0 and packet.pts is None):
                     return
                 if index < 0:
                     index = self._arrived(packet, run)

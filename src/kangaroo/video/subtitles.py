@@ -10,6 +10,7 @@ from kangaroo.errors import VideoError
 
 _CLOCK = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
 _TIMING = re.compile(rf"^\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s.*)?$")
+_ASIDE = re.compile(r"\s*(?:NOTE|STYLE|REGION)(?:\s|$)")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}")
 _ENCODINGS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 
@@ -63,23 +64,41 @@ def _decode(data: bytes, path: Path) -> str:
 
 
 def _blocks(lines: list[str], path: Path) -> Iterator[Subtitle]:
-    position = 0
-    if lines and lines[0].strip().startswith("WEBVTT"):
-        position = _next_blank(lines, 0)
+    is_vtt = bool(lines) and lines[0].strip().startswith("WEBVTT")
+    position = _next_blank(lines, 0) if is_vtt else 0
     while position < len(lines):
         if not lines[position].strip():
             position += 1
-            continue
-        end = _next_blank(lines, position)
-        if not lines[position].lstrip().startswith(("NOTE", "STYLE", "REGION")):
+        elif is_vtt and _is_aside(lines[position : position + 2]):
+            position = _next_blank(lines, position)
+        else:
+            end = _block_end(lines, position)
             yield _block(lines, position, end, path)
-        position = end
+            position = end
+
+
+def _is_aside(lines: list[str]) -> bool:
+    """Say whether a WebVTT block that starts with these two lines is no cue; a cue may be named like one."""
+    return _ASIDE.match(lines[0]) is not None and not any("-->" in line for line in lines)
 
 
 def _next_blank(lines: list[str], position: int) -> int:
     while position < len(lines) and lines[position].strip():
         position += 1
     return position
+
+
+def _block_end(lines: list[str], start: int) -> int:
+    """Return where the block ends: at a blank line, or where the next one's times or number follow without one."""
+    is_timed = False
+    for row in range(start, len(lines)):
+        if not lines[row].strip():
+            return row
+        if _TIMING.match(lines[row]):
+            if is_timed:
+                return row - 1 if lines[row - 1].strip().isdecimal() else row
+            is_timed = True
+    return len(lines)
 
 
 def _block(lines: list[str], start: int, end: int, path: Path) -> Subtitle:

@@ -61,8 +61,13 @@ class Timeline:
         order = np.argsort(self.times_s, kind="stable")
         return order[self.is_shown[order]]
 
+    @cached_property
+    def is_seekable(self) -> bool:
+        """Whether a packet is known by its time: what an edit list hides may carry the time of what it shows."""
+        return not self.is_by_order and len(np.unique(self.pts)) == len(self.pts)
+
     def packet_of(self, pts: int | None) -> int | None:
-        """Return the packet of this time stamp, None where there is none."""
+        """Return the packet of this time stamp, rather a shown than a hidden one, None where there is none."""
         if pts is None:
             return None
         order, ordered = self._by_pts
@@ -71,7 +76,7 @@ class Timeline:
 
     @cached_property
     def _by_pts(self) -> tuple[Int64[np.ndarray, " packet"], Int64[np.ndarray, " packet"]]:
-        order = np.argsort(self.pts, kind="stable")
+        order = np.lexsort((self.is_shown, self.pts))
         return order, self.pts[order]
 
 
@@ -124,15 +129,19 @@ def _timeline(
     notes: list[str],
 ) -> Timeline:
     time_base = stream.time_base or Fraction(1, 1)
-    rate = float(stream.average_rate or stream.guessed_rate or _FALLBACK_FPS)
+    is_timed = bool((pts != _MISSING).any())
+    stated = None if is_timed else stream.codec_context.framerate  # FFmpeg makes up a bare stream's average
+    rate = float(stated or stream.average_rate or stream.guessed_rate or _FALLBACK_FPS)
     tick_s = float(time_base)
-    repaired, why = _repair(pts, dts, step=max(1, round(1 / rate / tick_s)), max_gap=_MAX_GAP_S / tick_s)
+    step, max_gap = max(1, round(1 / rate / tick_s)), _MAX_GAP_S / tick_s
+    repaired = pts.copy()  # hidden packets run on past the next edit's start, so their times say nothing of a clock
+    repaired[is_shown], why = _repair(pts[is_shown], dts[is_shown], step=step, max_gap=max_gap)
     start = repaired[is_shown].min()
     times_s = (repaired - start) * tick_s
     last = np.flatnonzero(is_shown)[repaired[is_shown].argmax()]
     ordered = np.unique(times_s[is_shown])
     typical_s = float(np.median(np.diff(ordered))) if len(ordered) > 1 else 1 / rate
-    end_s = float(times_s[last]) + (lengths[last] * tick_s if lengths[last] > 0 else typical_s)
+    end_s = float(times_s[last]) + (lengths[last] * tick_s if is_timed and lengths[last] > 0 else typical_s)
     return Timeline(
         pts=pts,
         times_s=times_s,
