@@ -105,6 +105,28 @@ class Scene:
         first = next((event for event in self.events if event.thing == thing and event.verb in ARRIVALS), None)
         return self.start_s if first is None else first.start_s
 
+    def ways_of(self, thing: int) -> frozenset[Way]:
+        """Return the ways in which a thing is seen to go, whatever it does."""
+        steps: set[tuple[int, int]] = set()
+        for event in self.events_of(thing):
+            columns, rows = (0, 0) if event.way is None else event.way.step
+            match event.verb:
+                case Verb.MOVE | Verb.LEAVE:
+                    steps.add((columns, rows))
+                case Verb.ENTER:  # from that side
+                    steps.add((-columns, -rows))
+                case Verb.JUMP:
+                    steps |= {(0, -1), (0, 1)}
+                case Verb.BUMP if event.other is not None:  # there and back
+                    (row, column), (other_row, other_column) = (
+                        divmod(self.things[each].cell, 3) for each in (thing, event.other)
+                    )
+                    if column != other_column:
+                        steps |= {(-1, 0), (1, 0)}
+                    if row != other_row:
+                        steps |= {(0, -1), (0, 1)}
+        return frozenset(way for way in Way if way.step in steps)
+
     def cell_after(self, thing: int) -> int:
         """Return the grid cell where a thing stands at the end."""
         cell = self.things[thing].cell

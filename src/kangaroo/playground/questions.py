@@ -7,7 +7,7 @@ The words come from `wording`; here stand the facts.
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 
@@ -109,8 +109,11 @@ class _Asker:
             if doings[act] > 1 or (event.verb in (Verb.BLINK, Verb.JUMP) and self._often(event.verb) > 1):
                 continue
             slots = {"does": without_details(event, scene)}
-            # sprites never change colour: as options they would rule themselves out
-            fits = [other for other in self.looks if other.is_shape or event.verb is not Verb.RECOLOUR]
+            fits = [
+                other
+                for other, (where, index) in zip(self.looks, self.things, strict=True)
+                if other is look or _may_be_wrong(event, other, where, index)
+            ]
             yield self._about_thing(Family.WHAT, "what", look, slots, among=fits)
 
     def _often(self, verb: Verb) -> int:
@@ -270,12 +273,17 @@ class _Asker:
             if len(acts) != 1:
                 continue
             look, answer = scene.things[index].look, does(acts[0], scene)
-            others = [does(event, where) for where, event in self.events if event.verb in ACTIONS]
+            # it goes some way when it enters, too; and nothing does something to itself
+            goes = {f"moves {way.motion.en}" for way in scene.ways_of(index)}
+            likely, possible = (
+                [act for act in some if act.en not in goes and not act.en.endswith(f"the {look.name.en}")]
+                for some in ([does(event, where) for where, event in self.events if event.verb in ACTIONS], ACTS)
+            )
             yield Question(
                 family=Family.ACTION,
                 template="action",
                 answer=answer,
-                wrong=self._wrong(answer, others, ACTS, kinds_differ=True),
+                wrong=self._wrong(answer, likely, possible, kinds_differ=True),
                 slots={"thing": look.name},
                 subject=look.name,
             )
@@ -308,14 +316,18 @@ class _Asker:
             slots = {"thing": look.name, "do": infinitive(event, scene)}
             yield Question(family=Family.YES_NO, template="yes_no", answer=yes, slots=slots, subject=look.name)
             done = {other.verb for other in scene.events_of(event.thing)}
+            if scene.ways_of(event.thing):
+                done.add(Verb.MOVE)
             other = self.rng.choice([verb for verb in INFINITIVES if verb not in done])
             slots = {"thing": look.name, "do": INFINITIVES[other]}
             yield Question(family=Family.YES_NO, template="yes_no", answer=no, slots=slots, subject=look.name)
+        became = [
+            replace(scene.things[event.thing].look, colour=event.colour) for scene, event in self.events if event.colour
+        ]
         for look in self.rng.sample(self.looks, min(2, len(self.looks))):
             yield Question(family=Family.YES_NO, template="yes_no.there", answer=yes, slots={"thing": look.name})
-            absent = Phrase("", "")
-            while absent == Phrase("", "") or any(absent == there.name for there in self.looks):
-                absent = self._random_look(self.looks).name
+            while (absent := self._random_look(self.looks).name) in {there.name for there in (*self.looks, *became)}:
+                pass
             yield Question(family=Family.YES_NO, template="yes_no.there", answer=no, slots={"thing": absent})
 
     def _about_thing(
@@ -330,11 +342,12 @@ class _Asker:
     ) -> Question:
         looks = self.looks if among is None else among
         others = [other.name for other in looks if other.name != slots.get("thing")]
+        made_up, there = [self._random_look(looks).name for _ in range(6)], {other.name for other in self.looks}
         return Question(
             family=family,
             template=template,
             answer=look.name,
-            wrong=self._wrong(look.name, others, [self._random_look(looks).name for _ in range(6)]),
+            wrong=self._wrong(look.name, others, [name for name in made_up if name not in there]),
             slots=slots,
             subject=look.name if subject else None,
         )
@@ -374,3 +387,19 @@ class _Asker:
         mixed = list(phrases)
         self.rng.shuffle(mixed)
         return tuple(mixed)
+
+
+def _may_be_wrong(event: Event, look: Look, scene: Scene, thing: int) -> bool:
+    """Whether a thing of the film may be a wrong answer to who does this: not where it does as much in other words."""
+    verbs = {other.verb for other in scene.events_of(thing)}
+    match event.verb:
+        case Verb.MOVE:
+            return event.way not in scene.ways_of(thing)
+        case Verb.APPEAR:
+            return verbs.isdisjoint(ARRIVALS)
+        case Verb.VANISH:
+            return verbs.isdisjoint(DEPARTURES)
+        case Verb.RECOLOUR:  # sprites never do: as options they would rule themselves out
+            return look.is_shape
+        case _:
+            return True
