@@ -73,7 +73,7 @@ def test_a_conversation_in_a_terminal(folder, films, tmp_path):
     terminal.type("/help\n")
     terminal.wait_for("/regen .*/reset .*/save FILE .*/quit .*Ctrl-C stops an answer.*> ")
     terminal.type("/save\n")
-    terminal.wait_for("error: '/save' is no command; /help lists them\n> ")
+    terminal.wait_for("error: /save needs a file; give its name behind it\n> ")
     terminal.type(f"/save {tmp_path}/talk.json\n")
     terminal.wait_for("saved to .*> ")
     terminal.type("/reset\n")

@@ -49,6 +49,9 @@ def test_image_placeholder_is_the_video_placeholder() -> None:
         {"vision_config": {"image_size": 450}},
         {"vision_config": {"num_attention_heads": 7}},
         {"vision_config": {"feature_layer": 24}},
+        {"vision_config": {"image_size": 0}},
+        {"text_config": {"num_hidden_layers": -1}},
+        {"text_config": {"hidden_size": 0}},
     ],
 )
 def test_impossible_values_are_refused(fields: dict) -> None:

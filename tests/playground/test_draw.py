@@ -4,6 +4,7 @@ import random
 import numpy as np
 import pytest
 
+from kangaroo.errors import OptionError
 from kangaroo.playground.draw import draw, facts, write_film
 from kangaroo.playground.questions import questions
 from kangaroo.playground.script import make_film
@@ -82,3 +83,12 @@ def test_a_file_of_the_frames_a_sampler_takes_gives_it_those_of_the_whole_film(t
     np.testing.assert_allclose(read.times_s, wanted, atol=1e-6)
     assert seen.open().duration_s == pytest.approx(length_s)
     assert seen.open().num_frames <= len(wanted) + 2
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(shown, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "taken" / "facts.json").mkdir(parents=True)
+    for folder in ("file", "file/x", "taken"):
+        with pytest.raises(OptionError, match=r"cannot be written .*; name another folder"):
+            draw(shown, tmp_path / folder)
+    assert not list(tmp_path.rglob("*.mp4"))

@@ -5,6 +5,7 @@ The film's events only say where to look: of several things that happen to a thi
 
 import random
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from watched import RATE_HZ, place_name, watch
 from kangaroo.playground.film import Verb
 from kangaroo.playground.questions import Family, questions
 from kangaroo.playground.script import Split, make_film
+from kangaroo.playground.vocabulary import Language, Way
+from kangaroo.playground.wording import unheard
 
 NUM_FILMS = 28
 
@@ -267,3 +270,66 @@ def test_every_family_is_asked_in_some_film(cases, family):
 def test_the_same_film_and_chance_give_the_same_questions():
     film = make_film(11)
     assert questions(film, random.Random(2)) == questions(film, random.Random(2))
+
+
+def asked_of_many_films(*templates):
+    """(film, scene, index, question) of questions about one thing, over films as short and as long as tests see."""
+    for seed in range(120):
+        film = make_film(seed, split=Split.TEST)
+        places = {
+            scene.things[index].look.name.en: (scene, index)
+            for scene in film.scenes
+            for index in range(len(scene.things))
+        }
+        for question in questions(film, random.Random(seed)):
+            if question.template in templates:
+                yield film, places, question
+
+
+def test_no_wrong_option_of_an_action_is_seen_to_happen():
+    offered = 0
+    for _, places, question in asked_of_many_films("action"):
+        scene, index = places[subject_of(question)]
+        for wrong in question.wrong:
+            verb, _, way = wrong.en.partition(" ")
+            assert not (verb == "moves" and Way(way) in scene.ways_of(index)), (subject_of(question), wrong)
+            assert not wrong.en.endswith(subject_of(question)), wrong
+            offered += verb == "moves"
+    assert offered > 20
+
+
+def test_nobody_who_does_it_too_is_a_wrong_option():
+    asked = Counter()
+    for _, places, question in asked_of_many_films("what"):
+        does = question.slots["does"].en
+        verb, _, way = does.partition(" ")
+        asked[verb] += 1
+        for scene, index in (places[wrong.en] for wrong in question.wrong if wrong.en in places):
+            verbs = {event.verb for event in scene.events_of(index)}
+            assert not (verb == "moves" and Way(way) in scene.ways_of(index)), (does, question.wrong)
+            assert not (verb == "appears" and Verb.ENTER in verbs), (does, question.wrong)
+            assert not (verb == "vanishes" and Verb.LEAVE in verbs), (does, question.wrong)
+    assert min(asked[verb] for verb in ("moves", "appears", "vanishes")) > 5
+
+
+def test_who_goes_some_way_moves_and_what_a_thing_became_was_there():
+    for film, places, question in asked_of_many_films("yes_no", "yes_no.there"):
+        if question.answer.en == "Yes":
+            continue
+        if question.template == "yes_no":
+            scene, index = places[subject_of(question)]
+            assert not (question.slots["do"].en == "move" and scene.ways_of(index))
+        else:
+            shown = {
+                replace(scene.things[event.thing].look, colour=event.colour).name.en
+                for scene in film.scenes
+                for event in scene.events
+                if event.colour
+            }
+            assert subject_of(question) not in shown | places.keys()
+
+
+@pytest.mark.parametrize(("template", "word"), [("order.after", "紧"), ("order.before", "紧")])
+def test_what_comes_right_after_or_before_is_asked_for_in_tests(template, word):
+    assert all(word in wording for wording in unheard(template, Language.ZH))
+    assert all("right" in wording or "just" in wording for wording in unheard(template, Language.EN))

@@ -36,6 +36,14 @@ def test_more_memory_fits_more_frames_up_to_the_context():
     assert fit.need(frames).total <= 16e9 < fit.need(frames + 2).total
 
 
+def test_the_most_frames_of_an_endless_context_are_found_at_once():
+    config = joey()
+    config.text_config.max_position_embeddings = 10**12
+    fit = Fit(config, Precision(name="float32", bytes_each=4))
+    most = fit.frames_within(10**11)
+    assert fit.need(most).total <= 10**11 < fit.need(most + 2).total
+
+
 def test_this_machine_is_named():
     devices = list_devices()
     assert devices[0].name == "cpu"
@@ -80,7 +88,8 @@ def test_a_model_that_is_no_kangaroo_or_has_no_room_for_a_film_is_told_so(tmp_pa
     for changed, said in (
         ({"model_type": "llama"}, "describes a 'llama' model"),
         ({"patchify": 5}, "config.json cannot be read"),
-        ({"text_config": {"vocab_size": -3}}, "a network that cannot be made"),
+        ({"text_config": {"vocab_size": -3}}, "vocab_size is -3; give 1 or more"),
+        ({"text_config": {"head_dim": -3}}, "a network that cannot be made"),
     ):
         (tmp_path / "config.json").write_text(json.dumps({**settings, **changed}))
         assert run(["doctor", "--model", "."]) == 2

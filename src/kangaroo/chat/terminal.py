@@ -71,7 +71,9 @@ def _obey(session: Session, line: str) -> None:
         case "/reset", "":
             session.reset()
             tell("the conversation is empty")
-        case "/save", path if path:
+        case "/save", "":
+            raise OptionError("/save needs a file; give its name behind it")
+        case "/save", path:
             session.save(path)
             tell(f"saved to {path}")
         case "/regen", "":

@@ -12,6 +12,8 @@ from transformers.configuration_utils import PreTrainedConfig
 from kangaroo.errors import OptionError
 from kangaroo.model.layout import EofUnit, OddFrames, VisualLayout, VisualToken
 
+_SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+
 
 # `strict` checks values and lets unknown keys of newer files pass; a second checker in tests would refuse those
 @no_type_check
@@ -119,8 +121,11 @@ class KangarooConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
         if len(self.patchify_kernel) != 3 or min(self.patchify_kernel) < 1:
             raise OptionError(f"patchify_kernel is {self.patchify_kernel}; give frames, rows, columns, each 1 or more")
-        if self.vision_chunk_frames < 1:
-            raise OptionError(f"vision_chunk_frames is {self.vision_chunk_frames}; give 1 or more")
+        sizes = {name: getattr(self.text_config, name) for name in (*_SIZES, "vocab_size")}
+        sizes |= {f"vision_config.{name}": getattr(self.vision_config, name) for name in (*_SIZES, "image_size")}
+        for name, size in {**sizes, "vision_chunk_frames": self.vision_chunk_frames}.items():
+            if size < 1:
+                raise OptionError(f"{name} is {size}; give 1 or more")
         ids = self.visual_token_ids
         if len(set(ids.values())) != len(ids):
             raise OptionError(f"the visual tokens share ids: {ids}; give each its own")

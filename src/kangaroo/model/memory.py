@@ -4,6 +4,7 @@ Its keys and values are kept with a quarter more room; when the answer begins th
 layer, which takes no more.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -44,6 +45,9 @@ def needed(config: KangarooConfig, *, num_frames: int, num_tokens: int, bytes_ea
 
 
 def most_frames_that(fits: Callable[[int], bool], config: KangarooConfig, *, limit: int) -> int:
-    """Return the largest number of frames up to a limit, in whole groups that fold together, that fits; 0 for none."""
+    """Return the largest number of frames up to a limit, in whole groups that fold together, that fits; 0 for none.
+
+    Where a number fits, fewer do.
+    """
     fold = config.layout().kernel[0]
-    return max((count for count in range(fold, limit + 1, fold) if fits(count)), default=0)
+    return fold * bisect_left(range(fold, limit + 1, fold), True, key=lambda count: not fits(count))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, UInt8
 
+from kangaroo.errors import OptionError
 from kangaroo.playground.film import Film, Scene, does
 from kangaroo.playground.questions import questions
 from kangaroo.playground.render import Renderer
@@ -24,11 +25,18 @@ def draw(film: Film, folder: Path) -> tuple[Path, Path]:
     """Write `film.mp4` and `facts.json` into a folder, made where it is missing, and return both paths.
 
     >>> draw(make_film(seed=1), Path("out"))
+
+    Raises:
+        OptionError: The folder or the facts cannot be written.
+        VideoError: The film cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     video, told = folder / "film.mp4", folder / "facts.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        told.write_text(json.dumps(facts(film), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OptionError(f"{error.filename}: cannot be written ({error.strerror}); name another folder") from None
     write_film(film, video)
-    told.write_text(json.dumps(facts(film), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return video, told
 
 

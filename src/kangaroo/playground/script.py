@@ -110,7 +110,9 @@ def make_film(
         OptionError: So long a film cannot be drawn.
     """
     if duration_s is not None and not 0 < duration_s <= MAX_DURATION_S:
-        raise OptionError(f"a film of {duration_s:g} s cannot be drawn; give 1 to {MAX_DURATION_S:g} seconds")
+        raise OptionError(
+            f"a film of {duration_s:g} s cannot be drawn; give more than 0, at most {MAX_DURATION_S:g} seconds"
+        )
     rng = random.Random(f"{split} {seed}")
     if duration_s is None:
         duration_s = math.exp(rng.uniform(math.log(settings.min_duration_s), math.log(settings.max_duration_s)))
