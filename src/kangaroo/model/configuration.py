@@ -121,7 +121,7 @@ class KangarooConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
         if len(self.patchify_kernel) != 3 or min(self.patchify_kernel) < 1:
             raise OptionError(f"patchify_kernel is {self.patchify_kernel}; give frames, rows, columns, each 1 or more")
-        sizes = {name: getattr(self.text_config, name) for name in (*_SIZES, "vocab_size")}
+        sizes = {name: getattr(self.text_config, name, 1) for name in (*_SIZES, "vocab_size")}
         sizes |= {f"vision_config.{name}": getattr(self.vision_config, name) for name in (*_SIZES, "image_size")}
         for name, size in {**sizes, "vision_chunk_frames": self.vision_chunk_frames}.items():
             if size < 1:
