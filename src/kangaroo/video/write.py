@@ -55,14 +55,15 @@ def write_video(
     rate = Fraction(fps).limit_denominator(1001) if fps is not None else Fraction(30)
     clock = Fraction(1, _TICKS_PER_S) if fps is None else 1 / rate
     ticks = _ticks(times_s) if times_s is not None else None
-    options = {"crf": str(crf), "preset": preset, "g": str(gop_frames)}
+    # x264 chooses ways by what it takes the CPU for, which under load is not always the same: other bytes now and then
+    options = {"crf": str(crf), "preset": preset, "g": str(gop_frames), "x264-params": "cpu-independent=1"}
     if times_s is not None:
         options["bf"] = "0"  # mp4 stores lengths in decoding order: with reordered frames uneven ones come out wrong
     try:
         with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
             stream = container.add_stream("libx264", rate=rate, options=options)
             stream.pix_fmt = "yuv420p"
-            # the threads that PyAV asks for work on slices: under load x264 then gives other bytes now and then
+            # the threads that PyAV asks for work on slices, as many as there are cores: other bytes on other machines
             stream.codec_context.thread_count = 1
             stream.codec_context.time_base = clock
             stream.codec_context.colorspace = _BT709
