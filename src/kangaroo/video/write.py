@@ -55,7 +55,7 @@ def write_video(
     rate = Fraction(fps).limit_denominator(1001) if fps is not None else Fraction(30)
     clock = Fraction(1, _TICKS_PER_S) if fps is None else 1 / rate
     ticks = _ticks(times_s) if times_s is not None else None
-    # x264 chooses ways by what it takes the CPU for, which under load is not always the same: other bytes now and then
+    # else x264 chooses ways by what it takes the CPU for, and under load gives other bytes now and then
     options = {"crf": str(crf), "preset": preset, "g": str(gop_frames), "x264-params": "cpu-independent=1"}
     if times_s is not None:
         options["bf"] = "0"  # mp4 stores lengths in decoding order: with reordered frames uneven ones come out wrong
